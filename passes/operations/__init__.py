@@ -1,0 +1,1 @@
+"""The one table of operations that every pass reads."""

@@ -1,0 +1,1 @@
+"""Training with MindSpore: policies, the compiled step, the model, batches, checkpoints."""

@@ -1,0 +1,1 @@
+"""What happens to a trained model: export, inspection, attacks, the report, the command line."""

@@ -1,0 +1,1 @@
+"""Attacks on an exported file, run under onnxruntime."""

@@ -1,0 +1,1 @@
+"""Rewrites of ONNX graphs, each exact unless it says otherwise."""

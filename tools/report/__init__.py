@@ -1,0 +1,1 @@
+"""The evaluation report: pictures, curves, tables, one self-contained page."""
