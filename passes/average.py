@@ -1,0 +1,26 @@
+"""Divides the released sums by a constant: the expected number of examples, whatever the batch really held."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from mindveil.passes.edits import Builder
+from mindveil.passes.graph import StepGraph
+from mindveil.passes.infer import Typed
+from mindveil.passes.marker import read_marker, with_gradients
+
+__all__ = ["Average"]
+
+
+@dataclass(frozen=True, slots=True)
+class Average:
+    """``g / denominator``. The real number of examples in a Poisson batch is private, so it cannot be the denominator."""
+
+    denominator: float
+    name: str = "average"
+
+    def __call__(self, typed: Typed) -> StepGraph:
+        marker = read_marker(typed.graph)
+        build = Builder(typed.graph)
+        factor = build.scalar(1.0 / self.denominator)
+        return with_gradients(build, marker, {n: build.binary("Mul", g, factor) for n, g in marker.gradients.items()})

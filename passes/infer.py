@@ -1,0 +1,161 @@
+"""Finds the privacy type of every value of a step graph, by abstract interpretation over the operation table."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from math import prod
+
+from mindveil.passes.bridge.plugin import source_lines
+from mindveil.passes.graph import Constant, Node, StepGraph
+from mindveil.passes.operations import OPERATIONS
+from mindveil.passes.operations.table import Refused, View, mixed
+from mindveil.passes.operations.update import is_update
+from mindveil.passes.privacy import Bounded, Many, Mixed, PerExample, Privacy, PrivacyError, Public, Summed, is_free
+
+__all__ = ["Typed", "batch_size", "check", "infer", "problems", "where"]
+
+#: A constant with more values than this, not all equal, could be a data set in disguise.
+LARGE = 64
+_ORDERING = ("Depend", "Load", "UpdateState", "Return", "MakeTuple", "make_list", "TupleGetItem")
+
+
+@dataclass(frozen=True)
+class Typed:
+    """A step graph with the privacy type of each value, and the number of rows of its batch."""
+
+    graph: StepGraph
+    types: dict[int, Privacy]
+    batch: int
+
+
+def batch_size(graph: StepGraph) -> int:
+    """The number of rows, which every graph input must have as its first dimension.
+
+    Raises:
+        PrivacyError: there is no input with examples, or the inputs disagree.
+    """
+    sizes = {}
+    for n in graph.data:
+        if n.type.shape is not None:
+            sizes[n.name] = n.shape[0] if n.shape else None
+    if not sizes:
+        raise PrivacyError(
+            "the step has no input that holds examples: tensors in a tuple, list or dict argument become constants of "
+            "the compiled graph; pass images, labels and weights as arguments of their own"
+        )
+    if len(set(sizes.values())) != 1 or None in sizes.values():
+        raise PrivacyError(f"every input needs the examples in axis 0, but the first dimensions are {sizes}")
+    return int(next(iter(sizes.values())) or 0)
+
+
+def infer(graph: StepGraph, public: frozenset[str] = frozenset()) -> Typed:
+    """The privacy type of every value that the output depends on.
+
+    Args:
+        public: names of untrained Parameters that the user declares public; ``*`` stands for large constants.
+    """
+    types: dict[int, Privacy] = {}
+    batch = batch_size(graph)
+    view = View(graph, types, batch)
+    for i in graph.order():
+        node = graph[i]
+        if node.kind == "op":
+            types[i] = _operation(view, node)
+        elif node.kind == "parameter":
+            types[i] = _parameter(node, public)
+        else:
+            types[i] = _constant(node, public)
+    return Typed(graph, types, batch)
+
+
+def _parameter(node: Node, public: frozenset[str]) -> Privacy:
+    if not node.weight:
+        return Public() if node.type.shape is None else PerExample(1)
+    if not node.trainable and node.name not in public:
+        return Mixed(f"Parameter {node.name} is not trained, so that it could hold data; declare it public if it holds none", node.id)
+    return Public()
+
+
+def _constant(node: Node, public: frozenset[str]) -> Privacy:
+    if node.uniform or isinstance(node.value, Constant) or prod(node.shape) <= LARGE or "*" in public:
+        return Public()
+    return Mixed(f"a constant of {prod(node.shape)} values could hold data; declare constants public ('*') if it holds none", node.id)
+
+
+def _operation(view: View, node: Node) -> Privacy:
+    kinds = [view.types[i] for i in node.inputs]
+    entry = OPERATIONS.get(node.op)
+    if node.stamp is not None:
+        return _stamped(view, node)
+    if node.op not in _ORDERING:
+        lost = next((k for k in kinds if isinstance(k, Mixed)), None)
+        if lost is not None:
+            return lost
+        if all(is_free(k) for k in kinds) and not is_update(node):
+            return Public()
+    if entry is None:
+        return mixed(node, "the table has no rule for this operation")
+    try:
+        return entry.privacy(view, node)
+    except Refused as why:
+        return mixed(node, str(why))
+
+
+def _stamped(view: View, node: Node) -> Privacy:
+    """A pass vouches for a bound only on what is a sum over examples, and for a release only on what is bounded."""
+    stamp = node.stamp
+    kinds = [view.types[i] for i in node.inputs]
+    if any(isinstance(k, Mixed) for k in kinds):
+        return next(k for k in kinds if isinstance(k, Mixed))
+    flat = [p for k in kinds for p in (k.parts if isinstance(k, Many) else (k,))]
+    wants = PerExample | Summed if isinstance(stamp, Bounded) else Bounded
+    if not any(isinstance(p, wants) for p in flat) or stamp is None:
+        return mixed(node, f"stamped as {stamp}, but made from ({', '.join(map(str, flat))})")
+    if not isinstance(stamp, Bounded) and any(isinstance(p, PerExample | Summed) for p in flat):
+        return mixed(node, "noise is added to a gradient that is not clipped")
+    return stamp
+
+
+def problems(typed: Typed) -> list[str]:
+    """Every way in which something unreleased reaches memory that outlives the step, each with place and reason."""
+    found: dict[str, None] = {}
+    for node in typed.graph.operations:
+        if not is_update(node):
+            continue
+        for i in node.inputs:
+            kind = typed.types[i]
+            for part in kind.parts if isinstance(kind, Many) else (kind,):
+                if not is_free(part):
+                    found[_problem(typed.graph, node, part)] = None
+    return list(found)
+
+
+def _problem(graph: StepGraph, update: Node, kind: Privacy) -> str:
+    target = next((graph[i].name for i in update.inputs if graph[i].kind == "parameter"), "a Parameter")
+    if isinstance(kind, Mixed):
+        return f"{kind.why}{where(kind.node)}; it reaches {target}"
+    return f"{target} is updated by {update.op} with a value that is {kind}, not released{where(update.id)}"
+
+
+def where(node: int) -> str:
+    """`` (file:line: source)`` of the user's line that made a node, where MindSpore knows it; otherwise nothing."""
+    for line in source_lines(node):
+        if "In file" in line and "/mindspore/" not in line and "/mindveil/" not in line:
+            return f" ({line.strip().removeprefix('In file').strip()})"
+    return ""
+
+
+def check(typed: Typed) -> None:
+    """Refuses a finished step in which something unreleased outlives the step.
+
+    Raises:
+        PrivacyError: something that is neither public nor released reaches a Parameter or optimizer state.
+    """
+    if typed.graph.subgraphs:
+        raise PrivacyError(
+            f"the step calls {len(typed.graph.subgraphs)} sub-graph(s) (a loop or a branch on a tensor), which cannot be "
+            "followed; write the loop over a fixed number in Python, and the branch as ops.where"
+        )
+    found = problems(typed)
+    if found:
+        raise PrivacyError("this step is not private:\n- " + "\n- ".join(found))

@@ -1,0 +1,84 @@
+"""Reads the marker that a training step carries between its gradients and its optimizer, and replaces it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from mindveil.passes.edits import Builder
+from mindveil.passes.graph import Node, StepGraph
+from mindveil.passes.privacy import PrivacyError
+
+__all__ = ["Marker", "read_marker", "remove_marker", "with_gradients"]
+
+
+@dataclass(frozen=True, slots=True)
+class Marker:
+    """The step's marker, spelled out.
+
+    Attributes:
+        gradients: node of each gradient, by parameter name.
+        weights: node of the example weights, ``[B]``, 1 for a real example and 0 for padding.
+        controls: nodes of the settings that change at run time (``clip_norm``, ``noise_multiplier``, ...), by name.
+        masks: nodes of the masks, by name of the parameter they belong to.
+        accumulators: nodes of the Parameters that add up the physical batches of a logical one, by parameter name.
+    """
+
+    node: Node
+    gradients: dict[str, int]
+    weights: int
+    controls: dict[str, int]
+    masks: dict[str, int]
+    accumulators: dict[str, int]
+
+
+def read_marker(graph: StepGraph) -> Marker:
+    """The marker of a step.
+
+    Raises:
+        PrivacyError: there is none, or more than one.
+    """
+    found = graph.find("MindveilStep")
+    if len(found) != 1:
+        raise PrivacyError(f"a training step needs exactly one marker, but this graph has {len(found)}")
+    node = found[0]
+    gradients, weights, controls, masks, accumulators = node.inputs
+    names = node.attrs["parameters"]
+    return Marker(
+        node,
+        dict(zip(names, graph[gradients].inputs, strict=True)),
+        weights,
+        _named(graph, controls, node.attrs["controls"]),
+        _named(graph, masks, node.attrs["masked"]),
+        _named(graph, accumulators, names if graph[accumulators].inputs else []),
+    )
+
+
+def _named(graph: StepGraph, group: int, names: list[str]) -> dict[str, int]:
+    return dict(zip(names, graph[group].inputs, strict=True)) if names else {}
+
+
+def with_gradients(build: Builder, marker: Marker, gradients: dict[str, int]) -> StepGraph:
+    """The graph in which the marker hands on these gradients instead."""
+    group = marker.node.inputs[0]
+    for position, name in enumerate(marker.gradients):
+        build.rewire(group, position, gradients[name])
+    return build.graph
+
+
+def remove_marker(graph: StepGraph) -> StepGraph:
+    """The graph in which every user of the marker reads the gradient itself.
+
+    Raises:
+        PrivacyError: something else than an optimizer's read of one gradient uses the marker.
+    """
+    marker = read_marker(graph)
+    gradients = list(marker.gradients.values())
+    build = Builder(graph)
+    for user, _ in graph.users(marker.node.id):
+        item = graph[user]
+        if item.op != "TupleGetItem":
+            raise PrivacyError(f"the released gradients are used as a whole by {item.describe()}; use them one by one")
+        source = gradients[int(graph[item.inputs[1]].value)]
+        for reader, position in graph.users(user):
+            build.rewire(reader, position, source)
+    return build.graph

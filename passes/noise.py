@@ -1,0 +1,136 @@
+"""Adds Gaussian noise to the clipped gradients, all of them in one node, and reads back what a graph releases."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from math import prod, sqrt
+
+from mindveil.passes.bridge.kernels import NOISE, custom
+from mindveil.passes.edits import Builder
+from mindveil.passes.graph import Constant, Node, StepGraph, TensorType
+from mindveil.passes.infer import Typed
+from mindveil.passes.marker import Marker, read_marker, with_gradients
+from mindveil.passes.privacy import Bounded, Many, Privacy, PrivacyError, Public, Released
+
+__all__ = ["GRID", "Noise", "Release", "read_releases"]
+
+#: Cells of the kernel's grid in one standard deviation; gradient and noise are added as whole numbers of cells.
+GRID = 2.0**20
+@dataclass(frozen=True, slots=True)
+class Release:
+    """One noisy sum that a graph gives out at every run.
+
+    Attributes:
+        noise_multiplier: name of the Parameter with the noise's standard deviation over the sensitivity.
+        clip_norm: name of the Parameter with the sensitivity: the L2 norm that one record adds or removes.
+        sampling_rate: probability with which each record is in a step's batch.
+        gradients: how many tensors the noise covers.
+    """
+
+    noise_multiplier: str
+    clip_norm: str
+    sampling_rate: float
+    gradients: int
+
+
+@dataclass(frozen=True, slots=True)
+class Noise:
+    """``g + N(0, (z C)^2)`` for every clipped gradient, with z and C read from Parameters at each run.
+
+    The standard deviation is larger than z C by what float32 arithmetic and the rounding to the kernel's grid add to
+    the sensitivity (0.13 % at z = 1 and 1.9 million parameters), so that z keeps its meaning: see `_deviation`.
+
+    Source: Abadi et al. 2016, algorithm 1; the grid answers Mironov 2012.
+    """
+
+    sampling_rate: float
+    name: str = "noise"
+
+    def __call__(self, typed: Typed) -> StepGraph:
+        graph, types = typed.graph, typed.types
+        marker = read_marker(graph)
+        noisy = {name: g for name, g in marker.gradients.items() if not isinstance(types[g], Public)}
+        for name, g in noisy.items():
+            if not isinstance(types[g], Bounded):
+                raise PrivacyError(f"the gradient of {name} is {types[g]}: noise on an unbounded value releases it; clip first")
+        build = Builder(graph)
+        size = sum(prod(graph[g].shape) for g in noisy.values())
+        sigma = _deviation(build, marker, size, typed.batch)
+        outputs = [build[g].type for g in noisy.values()]
+        attrs = {**custom("noise", NOISE), "sampling_rate": Constant("float", self.sampling_rate)}
+        node = build.unique(
+            "Custom",
+            [sigma, marker.controls["noise_key"], *noisy.values()],
+            None,
+            TensorType(elements=tuple(outputs)) if len(outputs) > 1 else outputs[0],
+            attrs,
+        )
+        released = Released(f"Gaussian on {len(outputs)} tensors")
+        build.stamp(node, Many((released,) * len(outputs)) if len(outputs) > 1 else released)
+        result = dict(marker.gradients)
+        for k, name in enumerate(noisy):
+            result[name] = node if len(outputs) == 1 else build.op("TupleGetItem", [node, build.constant("int", k)], outputs[k])
+        return with_gradients(build, marker, result)
+
+
+def _deviation(build: Builder, marker: Marker, size: int, batch: int) -> int:
+    """``z C (1 + r) / (1 - z k)`` for ``size`` values of ``batch`` examples.
+
+    Rounding two neighbouring sums to the grid moves each coordinate by up to one cell of sigma / 2^20, so that the
+    sensitivity is at most ``C (1 + r) + k sigma`` with ``k = sqrt(size) / 2^20`` and r the relative error of float32
+    norms, clip factors and a sum over the batch. Solving ``sigma = z * sensitivity`` for sigma gives the formula. Where
+    ``z k >= 1`` no sigma does, the quotient is negative or infinite, and the kernel refuses it.
+    """
+    multiplier, bound = marker.controls["noise_multiplier"], marker.controls["clip_norm"]
+    rounding = 1e-5 + batch * 2.0**-23
+    plain = build.binary("Mul", build.binary("Mul", multiplier, bound), build.scalar(1.0 + rounding))
+    cells = build.binary("Mul", multiplier, build.scalar(sqrt(size) / GRID))
+    return build.binary("RealDiv", plain, build.binary("Sub", build.scalar(1.0), cells))
+
+
+def read_releases(typed: Typed) -> tuple[Release, ...]:
+    """What the graph releases at every run, read off its noise nodes.
+
+    Raises:
+        PrivacyError: a noise node does not have the form that the accounting is right for.
+    """
+    nodes = [n for n in typed.graph.operations if n.op == "Custom" and _function(n).endswith(":" + NOISE)]
+    return tuple(_release(typed.graph, typed.types, n) for n in nodes)
+
+
+def _release(graph: StepGraph, types: dict[int, Privacy], node: Node) -> Release:
+    multiplier, bound = _scale(graph, graph[node.inputs[0]])
+    sums = [types[i] for i in node.inputs[2:]]
+    bounds = {kind for kind in sums if isinstance(kind, Bounded)}
+    if len(bounds) != 1 or not all(isinstance(k, Bounded) for k in sums):
+        raise PrivacyError(f"{node.describe()} adds noise to values that are not bounded together")
+    by = next(iter(bounds)).l2
+    if by != bound:
+        raise PrivacyError(f"the noise is scaled by {bound}, but the gradients are bounded by {by}")
+    return Release(multiplier, bound, float(node.attrs["sampling_rate"].value), len(sums))
+
+
+def _scale(graph: StepGraph, sigma: Node) -> tuple[str, str]:
+    """The Parameters z and C of a standard deviation built by `_deviation`; anything else is refused."""
+    if sigma.op == "RealDiv":
+        plain, below = graph.inputs(sigma.id)
+        if plain.op == "Mul" and below.op == "Sub":
+            product, factor = graph.inputs(plain.id)
+            one, cells = graph.inputs(below.id)
+            enlarges = _number(factor) >= 1.0 and _number(one) == 1.0 and cells.op == "Mul" and _number(graph.inputs(cells.id)[1]) >= 0
+            if product.op == "Mul" and enlarges:
+                multiplier, bound = graph.inputs(product.id)
+                if multiplier.kind == bound.kind == "parameter" and multiplier.id == graph.inputs(cells.id)[0].id:
+                    return multiplier.name, bound.name
+    raise PrivacyError(f"the standard deviation {sigma.describe()} is not that of a noise pass")
+
+
+def _number(node: Node) -> float:
+    value = node.value.value if isinstance(node.value, Constant) else node.value
+    return float(value) if node.kind == "value" and value is not None else float("nan")
+
+
+def _function(node: Node) -> str:
+    value = node.attrs.get("func_name")
+    return str(value.value if isinstance(value, Constant) else value)
+

@@ -1,0 +1,143 @@
+"""What an entry of the operation table says, and the view of a typed graph that its rules read."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from math import prod
+from typing import TYPE_CHECKING, Any, Literal, Protocol
+
+from mindveil.passes.graph import Constant, Node, Shape, StepGraph
+from mindveil.passes.privacy import Many, Mixed, PerExample, Privacy, Public
+
+if TYPE_CHECKING:
+    from mindveil.passes.edits import Builder
+
+__all__ = ["Operation", "Place", "Rule", "View"]
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where the examples lie: dimension ``axis`` of the tensor is ``outer * B * inner``."""
+
+    axis: int
+    outer: int
+    inner: int
+
+
+class Refused(ValueError):
+    """A rule's reason why an operation mixes examples; inference turns it into a `Mixed` type."""
+
+
+class View:
+    """A graph together with the privacy types found so far."""
+
+    def __init__(self, graph: StepGraph | Builder, types: Mapping[int, Privacy], batch: int) -> None:
+        self.graph = graph
+        self.types = types
+        self.batch = batch
+
+    def __getitem__(self, node: int) -> Node:
+        return self.graph[node]
+
+    def shape(self, node: int) -> Shape:
+        """The shape of a tensor."""
+        return self.graph[node].shape
+
+    def value(self, node: int) -> Any:
+        """The Python value of a constant; None for an absent one.
+
+        Raises:
+            Refused: the node is no constant, so that a rule cannot be decided.
+        """
+        n = self.graph[node]
+        if n.kind != "value":
+            raise Refused(f"its argument {n.describe()} is computed at run time")
+        return n.value.value if isinstance(n.value, Constant) else n.value
+
+    def axes(self, node: int, rank: int) -> list[int]:
+        """The dimensions that a constant names, not negative; all of them for None."""
+        value = self.value(node)
+        if value is None:
+            return list(range(rank))
+        return [a % rank for a in ([value] if isinstance(value, int) else value)]
+
+    def place(self, node: int) -> Place:
+        """Where the examples of a per-example tensor lie.
+
+        Raises:
+            Refused: not inside one dimension.
+        """
+        kind = self.types[node]
+        if not isinstance(kind, PerExample):
+            raise Refused(f"{self[node].describe()} holds no examples")
+        left, count = kind.before, 1
+        for axis, size in enumerate(self.shape(node)):
+            if left % count == 0 and size % (left // count * self.batch) == 0:
+                outer = left // count
+                return Place(axis, outer, size // (outer * self.batch))
+            count *= size
+        raise Refused(f"the examples of {self[node].describe()} do not lie inside one dimension")
+
+    def at(self, shape: Shape, axis: int, outer: int) -> PerExample:
+        """The type of a tensor whose dimension ``axis`` is ``outer * B * inner``."""
+        return PerExample(prod(shape[:axis]) * outer)
+
+    def first_example(self, node: Node) -> int:
+        """The first input that is not public."""
+        return next(i for i in node.inputs if not isinstance(self.types[i], Public))
+
+    def outputs(self, node: Node) -> tuple[Shape, ...]:
+        """The shapes of an operation with several outputs."""
+        return tuple(e.shape or () for e in node.type.elements or ())
+
+
+Rule = Callable[[View, Node], Privacy]
+
+
+class PerExampleRule(Protocol):
+    """Builds the tensor ``[B, *shape]`` of the terms that a contraction sums; for output ``index`` of several."""
+
+    def __call__(self, terms: Any, node: Node, index: int) -> int: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Operation:
+    """One entry of the table.
+
+    Attributes:
+        privacy: the type of the result, called only when some input is not public.
+        effect: ``random`` and ``state`` operations are never merged, moved or dropped by a pass.
+        terms: for an operation that sums over examples: the terms, one for each example.
+        norm: the squared norms of the terms, ``[B, 1]``, without making the terms; None where that does not pay.
+        scaled: position of the input in which a contraction is linear, and which may be weighted by example.
+        linear: for an operation that keeps a sum over examples a sum: the same operation on the terms.
+        written: positions of Parameters that an update writes, and `reads` those of values that flow into them.
+    """
+
+    privacy: Rule
+    effect: Literal["pure", "random", "state"] = "pure"
+    terms: PerExampleRule | None = None
+    norm: Callable[[Any, Node], int | None] | None = None
+    scaled: Callable[[View, Node], int] | None = None
+    linear: Callable[[Any, Node, list[int]], int] | None = None
+    written: tuple[int, ...] = ()
+
+
+def refuse(why: str) -> Rule:
+    """A rule that says why the operation cannot be followed."""
+
+    def rule(view: View, node: Node) -> Privacy:
+        raise Refused(why)
+
+    return rule
+
+
+def many(parts: list[Privacy]) -> Privacy:
+    """The type of several outputs."""
+    return Many(tuple(parts))
+
+
+def mixed(node: Node, why: str) -> Mixed:
+    """The type of a value that no rule bounds."""
+    return Mixed(f"{node.describe()}: {why}", node.id)
