@@ -1,0 +1,80 @@
+"""How the values of an exported graph get their names.
+
+The rule, which attacks and users rely on:
+
+* a parameter keeps its MindSpore name (``fc1.weight``);
+* the value that a layer with parameters makes (bias included) has the layer's name: ``fc1``;
+* a value made from one other value appends the operation: ``fc1_relu``, ``conv1_relu_maxpool``;
+* a value made from several has the Cell it was made in and the operation: ``layer1.0_add``;
+* a name already taken gets ``_2``, ``_3``, ... in the order of execution;
+* the network's result is ``logits`` (a second and third result ``output_1``, ``output_2``).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+__all__ = ["OUTPUT", "layer_of", "output_names", "value_name"]
+
+OUTPUT = "logits"
+SHORT = {
+    "BiasAdd": "bias",
+    "MatMulExt": "matmul",
+    "BatchMatMulExt": "batchmatmul",
+    "AddExt": "add",
+    "SubExt": "sub",
+    "SumExt": "sum",
+    "MeanExt": "mean",
+    "ReduceMean": "mean",
+    "ReduceSum": "sum",
+    "ReduceMax": "max",
+    "ReduceMin": "min",
+    "Muls": "mul",
+    "Divs": "div",
+    "RealDiv": "div",
+    "AddScalar": "add",
+    "SubScalar": "sub",
+    "PowTensorScalar": "pow",
+    "LogSoftmaxExt": "logsoftmax",
+    "MaxPool3DWithArgmax": "maxpool",
+    "AdaptiveAvgPool2D": "adaptiveavgpool",
+    "AdaptiveMaxPool2D": "adaptivemaxpool",
+    "Conv2D": "conv",
+    "Conv2DTranspose": "convtranspose",
+    "StridedSlice": "slice",
+    "ExpandDims": "unsqueeze",
+}
+
+
+def layer_of(parameter: str) -> str:
+    """The layer that owns a parameter: ``block.fc1.weight`` belongs to ``block.fc1``; the network itself is ``""``."""
+    return parameter.rpartition(".")[0]
+
+
+def value_name(op: str, scope: str, sources: Sequence[str], layers: Sequence[str]) -> str:
+    """The name wished for an operation's result, before it is made unique.
+
+    Args:
+        op: MindSpore's name of the operation.
+        scope: its scope, ``Default/fc1-Dense/MatMul-op0``.
+        sources: names of the computed values it reads.
+        layers: layers of the parameters it reads.
+    """
+    short = SHORT.get(op, op.lower())
+    if layers and layers[0]:
+        return layers[0]
+    if len(sources) == 1:
+        return f"{sources[0]}_{short}"
+    path = _cell_path(scope)
+    return f"{path}_{short}" if path else short
+
+
+def output_names(count: int) -> tuple[str, ...]:
+    """Names of the graph's outputs."""
+    return (OUTPUT, *(f"output_{number}" for number in range(1, count)))
+
+
+def _cell_path(scope: str) -> str:
+    """``Default/layer1-SequentialCell/0-Block/Add-op0`` is made in the Cell ``layer1.0``."""
+    cells = scope.split("/")[1:-1]
+    return ".".join(cell.rpartition("-")[0] or cell for cell in cells)
