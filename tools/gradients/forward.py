@@ -19,6 +19,8 @@ __all__ = ["MINIMUM_OPSET", "Dim", "Forward", "current", "load_model", "prepare"
 
 MINIMUM_OPSET = 18  # the rules emit reductions with axes as an input and ScatterElements with reduction, as of 18
 
+_KEEPS_SHAPE = frozenset({"GroupNormalization", "InstanceNormalization", "Mish", "HardSwish"})
+
 Dim = int | str | None
 Array = NDArray[Any]
 
@@ -144,7 +146,18 @@ def _with_nodes(model: ModelProto, nodes: Sequence[NodeProto]) -> ModelProto:
     copy.CopyFrom(model)
     del copy.graph.node[:]
     copy.graph.node.extend(nodes)
-    return onnx.shape_inference.infer_shapes(copy, data_prop=True)
+    copy = onnx.shape_inference.infer_shapes(copy, data_prop=True)
+    if not any(node.op_type in _KEEPS_SHAPE for node in nodes):
+        return copy
+    # onnx infers nothing behind these operators, so each gets its input's shape and inference goes on from there
+    for node in nodes:
+        known = {value.name: value for value in [*copy.graph.input, *copy.graph.value_info]}
+        if node.op_type in _KEEPS_SHAPE and node.input[0] in known and node.output[0] not in known:
+            value = copy.graph.value_info.add()
+            value.CopyFrom(known[node.input[0]])
+            value.name = node.output[0]
+            copy = onnx.shape_inference.infer_shapes(copy, data_prop=True)
+    return copy
 
 
 def _types_and_shapes(model: ModelProto, arrays: dict[str, Array]) -> tuple[dict[str, int], dict[str, tuple[Dim, ...]]]:
@@ -154,7 +167,7 @@ def _types_and_shapes(model: ModelProto, arrays: dict[str, Array]) -> tuple[dict
         tensor = value.type.tensor_type
         if tensor.elem_type != TensorProto.UNDEFINED:
             types[value.name] = tensor.elem_type
-        if tensor.HasField("shape"):
+        if tensor.HasField("shape") and value.name not in shapes:
             shapes[value.name] = tuple(_dim(dim) for dim in tensor.shape.dim)
     for name, array in arrays.items():
         types[name] = helper.np_dtype_to_tensor_dtype(array.dtype)

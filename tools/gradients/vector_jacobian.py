@@ -117,12 +117,12 @@ def _seed(
     forward: Forward, builder: Builder, value: str, cotangent: bool
 ) -> tuple[str, list[ValueInfoProto], list[TensorProto]]:
     """The cotangent that the walk starts from, and the graph input for it where one is wanted."""
-    kind = forward.types.get(value, TensorProto.FLOAT)
+    kind = _value_info(forward, value).type.tensor_type.elem_type
     dtype = helper.tensor_dtype_to_np_dtype(kind)
     shape = builder.op("Shape", value)
     if not cotangent:
         return builder.op("Expand", builder.constant(1, dtype), shape), [], []
-    rank = len(forward.shapes[value]) if value in forward.shapes else 1
+    rank = len(forward.shapes[value])
     # The dims are symbols of their own: the default has size 1 where the value may have any.
     info = helper.make_tensor_value_info(COTANGENT, kind, [f"{COTANGENT}_{axis}" for axis in range(rank)])
     default = numpy_helper.from_array(np.ones([1] * rank, dtype), COTANGENT)
@@ -130,8 +130,9 @@ def _seed(
 
 
 def _value_info(forward: Forward, name: str) -> ValueInfoProto:
-    kind = forward.types.get(name, TensorProto.FLOAT)
-    return helper.make_tensor_value_info(name, kind, forward.shapes.get(name))
+    if name not in forward.shapes:
+        raise ValueError(f"shape inference does not know the rank of {name!r}; add it to the model's value_info")
+    return helper.make_tensor_value_info(name, forward.types.get(name, TensorProto.FLOAT), forward.shapes[name])
 
 
 def _like(forward: Forward, wrt: str) -> ValueInfoProto:

@@ -65,14 +65,14 @@ def instance_normalization(call: Call) -> list[str | None]:
 
 
 def group_normalization(call: Call) -> list[str | None]:
-    """Statistics over each group of channels; the scale has an entry per channel (opset 21) or per group (18)."""
+    """Statistics over each group of channels; the scale has an entry per channel (opset 21)."""
     _refuse_parameters(call)
     rank = call.rank(call.x())
     groups = int(call.attribute("num_groups"))
     channels, *positions = call.static(call.x(), range(1, rank), "groups")
     scale = call.required_constant(1, "scale")
-    if scale.size == groups and groups != channels:
-        scale = np.repeat(scale, channels // groups)
+    if scale.size != channels:
+        raise refuse(call.node, f"its scale has {scale.size} entries for {channels} channels", "one per channel")
     cotangent = call.op("Mul", call.dy, call.values(scale.reshape(-1, *[1] * (rank - 2))))
     folded = call.integers([-1, groups, channels // groups * math.prod(positions)])
     gradient = standardise(

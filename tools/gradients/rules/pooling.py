@@ -26,8 +26,9 @@ def max_pool(call: Call) -> list[str | None]:
     indices = call.need_output(1)
     call.forward.types[indices] = 7  # int64, as the operator's definition says
     apart = all(stride >= extent for stride, extent in zip(move.strides, move.extent, strict=True))
-    # MaxUnpool exists for float32 alone; windows that overlap may name one element twice, and must add up
-    if apart and call.dtype(call.x()) == np.float32:
+    # onnxruntime has MaxUnpool for float32 alone, and for windows inside the image; windows that overlap may name
+    # one element twice, and must add up.
+    if apart and call.dtype(call.x()) == np.float32 and not call.attribute("ceil_mode", 0):
         shape = call.op("Shape", call.x())
         return [
             call.op(

@@ -139,7 +139,7 @@ def _merge_axes(call: Call, value: str, axis: int, count: int) -> str:
 
 
 def pad(call: Call) -> list[str | None]:
-    """The part of the cotangent that the padding surrounds; negative pads give zeros back."""
+    """The part of the cotangent that the padding surrounds; where a pad was negative, zeros come back."""
     mode = call.attribute("mode", "constant")
     if mode != "constant":
         raise refuse(call.node, f"mode is {mode!r}", "mode 'constant'")
@@ -148,10 +148,15 @@ def pad(call: Call) -> list[str | None]:
     axes = list(range(rank))
     if call.x(3):
         axes = [int(item) % rank for item in call.required_constant(3, "axes").reshape(-1)]
-    undone = [0] * (2 * rank)
+    gradient = call.dy
+    zeros = [0] * (2 * rank)
     for position, axis in enumerate(axes):
-        undone[axis], undone[rank + axis] = -pads[position], -pads[len(axes) + position]
-    return [call.op("Pad", call.dy, call.integers(undone))]
+        before, after = pads[position], pads[len(axes) + position]
+        if before > 0 or after > 0:
+            bounds = (max(before, 0), -after if after > 0 else np.iinfo(np.int64).max, axis)
+            gradient = call.op("Slice", gradient, *(call.integers([item]) for item in bounds))
+        zeros[axis], zeros[rank + axis] = max(-before, 0), max(-after, 0)
+    return [call.op("Pad", gradient, call.integers(zeros)) if any(zeros) else gradient]
 
 
 def tile(call: Call) -> list[str | None]:
