@@ -11,6 +11,7 @@ import onnxruntime
 import pytest
 from numpy.typing import NDArray
 from onnx import ModelProto, helper, numpy_helper
+from onnx.reference import ReferenceEvaluator
 
 from mindveil.tools.gradients import UnsupportedNodeError, input_gradient
 
@@ -50,10 +51,10 @@ def test_network_gradient_along_a_direction_equals_the_change_of_its_features() 
     run = session(proto)
     x, rng = images(3).astype(np.float64), np.random.default_rng(4)
     direction, cotangent = rng.normal(size=x.shape), rng.normal(size=(3, 12))
-    exact = onnx.reference.ReferenceEvaluator(_double(small_network(), "hidden"))
+    exact = ReferenceEvaluator(_double(small_network(), "hidden"))
 
     def value(point: Array) -> float:
-        return float((np.asarray(list(exact.run(None, {"input": point}))[0]) * cotangent).sum())
+        return float((np.asarray(next(iter(exact.run(None, {"input": point})))) * cotangent).sum())
 
     numeric = (value(x + 1e-7 * direction) - value(x - 1e-7 * direction)) / 2e-7
     found = run.run(["input_gradient"], {"input": x.astype(np.float32), "cotangent": cotangent.astype(np.float32)})[0]
