@@ -40,7 +40,7 @@ class Clip:
         total = terms.add([terms.norm(g) for g in wanted.values()])
         factors = _factors(build, total, marker, terms.batch)
         clipped = dict(marker.gradients)
-        bound = Bounded(graph[marker.controls["clip_norm"]].name, group=str(marker.node.id))
+        bound = Bounded(graph[marker.controls["clip_norm"]].name, group="all parameters")
         for name, gradient in wanted.items():
             clipped[name] = build.stamp(terms.weighted(gradient, factors), bound)
         return with_gradients(build, marker, clipped)

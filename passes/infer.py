@@ -12,11 +12,24 @@ from mindveil.passes.operations.table import Refused, View, mixed
 from mindveil.passes.operations.update import is_update
 from mindveil.passes.privacy import Bounded, Many, Mixed, PerExample, Privacy, PrivacyError, Public, Summed, is_free
 
-__all__ = ["Typed", "batch_size", "check", "infer", "problems", "where"]
+__all__ = ["Declared", "Typed", "batch_size", "check", "infer", "problems", "where"]
 
 #: A constant with more values than this, not all equal, could be a data set in disguise.
 LARGE = 64
 _ORDERING = ("Depend", "Load", "UpdateState", "Return", "MakeTuple", "make_list", "TupleGetItem")
+
+
+@dataclass(frozen=True, slots=True)
+class Declared:
+    """What the graph itself cannot say of its Parameters.
+
+    Attributes:
+        public: untrained Parameters that hold no private data; ``*`` stands for large constants.
+        sums: Parameters that add up clipped gradients over the physical batches of one step.
+    """
+
+    public: frozenset[str] = frozenset()
+    sums: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True)
@@ -48,36 +61,41 @@ def batch_size(graph: StepGraph) -> int:
     return int(next(iter(sizes.values())) or 0)
 
 
-def infer(graph: StepGraph, public: frozenset[str] = frozenset()) -> Typed:
-    """The privacy type of every value that the output depends on.
-
-    Args:
-        public: names of untrained Parameters that the user declares public; ``*`` stands for large constants.
-    """
+def infer(graph: StepGraph, declared: Declared = Declared()) -> Typed:  # noqa: B008  a frozen value
+    """The privacy type of every value that the output depends on."""
     types: dict[int, Privacy] = {}
     batch = batch_size(graph)
+    bound = _bound(graph)
     view = View(graph, types, batch)
     for i in graph.order():
         node = graph[i]
         if node.kind == "op":
             types[i] = _operation(view, node)
         elif node.kind == "parameter":
-            types[i] = _parameter(node, public)
+            types[i] = _parameter(node, declared, bound)
         else:
-            types[i] = _constant(node, public)
+            types[i] = _constant(node, declared)
     return Typed(graph, types, batch)
 
 
-def _parameter(node: Node, public: frozenset[str]) -> Privacy:
+def _bound(graph: StepGraph) -> Privacy:
+    """What the sums of a step are bounded by: the clip norm of its marker, or of the values that flow into them."""
+    stamps = {n.stamp for n in graph.nodes.values() if isinstance(n.stamp, Bounded)}
+    return stamps.pop() if len(stamps) == 1 else Mixed("a sum of gradients that no pass has clipped", graph.output)
+
+
+def _parameter(node: Node, declared: Declared, bound: Privacy) -> Privacy:
     if not node.weight:
         return Public() if node.type.shape is None else PerExample(1)
-    if not node.trainable and node.name not in public:
+    if node.name in declared.sums:
+        return bound
+    if not node.trainable and node.name not in declared.public:
         return Mixed(f"Parameter {node.name} is not trained, so that it could hold data; declare it public if it holds none", node.id)
     return Public()
 
 
-def _constant(node: Node, public: frozenset[str]) -> Privacy:
-    if node.uniform or isinstance(node.value, Constant) or prod(node.shape) <= LARGE or "*" in public:
+def _constant(node: Node, declared: Declared) -> Privacy:
+    if node.uniform or isinstance(node.value, Constant) or prod(node.shape) <= LARGE or "*" in declared.public:
         return Public()
     return Mixed(f"a constant of {prod(node.shape)} values could hold data; declare constants public ('*') if it holds none", node.id)
 
@@ -108,7 +126,7 @@ def _stamped(view: View, node: Node) -> Privacy:
     if any(isinstance(k, Mixed) for k in kinds):
         return next(k for k in kinds if isinstance(k, Mixed))
     flat = [p for k in kinds for p in (k.parts if isinstance(k, Many) else (k,))]
-    wants = PerExample | Summed if isinstance(stamp, Bounded) else Bounded
+    wants = PerExample | Summed | Bounded if isinstance(stamp, Bounded) else Bounded
     if not any(isinstance(p, wants) for p in flat) or stamp is None:
         return mixed(node, f"stamped as {stamp}, but made from ({', '.join(map(str, flat))})")
     if not isinstance(stamp, Bounded) and any(isinstance(p, PerExample | Summed) for p in flat):
@@ -116,16 +134,21 @@ def _stamped(view: View, node: Node) -> Privacy:
     return stamp
 
 
-def problems(typed: Typed) -> list[str]:
-    """Every way in which something unreleased reaches memory that outlives the step, each with place and reason."""
+def problems(typed: Typed, sums: frozenset[str] = frozenset()) -> list[str]:
+    """Every way in which something unreleased reaches memory that outlives the step, each with place and reason.
+
+    Args:
+        sums: Parameters that may hold clipped sums, because they never leave the process before noise is added.
+    """
     found: dict[str, None] = {}
     for node in typed.graph.operations:
         if not is_update(node):
             continue
+        adds = node.op == "AssignAdd" and typed.graph[node.inputs[0]].name in sums
         for i in node.inputs:
             kind = typed.types[i]
             for part in kind.parts if isinstance(kind, Many) else (kind,):
-                if not is_free(part):
+                if not is_free(part) and not (adds and isinstance(part, Bounded)):
                     found[_problem(typed.graph, node, part)] = None
     return list(found)
 
@@ -145,7 +168,7 @@ def where(node: int) -> str:
     return ""
 
 
-def check(typed: Typed) -> None:
+def check(typed: Typed, sums: frozenset[str] = frozenset()) -> None:
     """Refuses a finished step in which something unreleased outlives the step.
 
     Raises:
@@ -156,6 +179,6 @@ def check(typed: Typed) -> None:
             f"the step calls {len(typed.graph.subgraphs)} sub-graph(s) (a loop or a branch on a tensor), which cannot be "
             "followed; write the loop over a fixed number in Python, and the branch as ops.where"
         )
-    found = problems(typed)
+    found = problems(typed, sums)
     if found:
         raise PrivacyError("this step is not private:\n- " + "\n- ".join(found))

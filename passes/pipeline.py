@@ -5,16 +5,16 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Literal, Protocol
 
 from mindveil.passes.graph import StepGraph
-from mindveil.passes.infer import Typed, check, infer
+from mindveil.passes.infer import Declared, Typed, check, infer
 from mindveil.passes.marker import remove_marker
 from mindveil.passes.noise import Release, read_releases
 from mindveil.passes.operations import OPERATIONS
 from mindveil.passes.privacy import PrivacyError
 
-__all__ = ["Compiled", "GraphPass", "Trace", "run"]
+__all__ = ["Compiled", "GraphPass", "Purpose", "Trace", "run"]
 
 
 class GraphPass(Protocol):
@@ -44,30 +44,31 @@ class Compiled:
     trace: tuple[Trace, ...]
 
 
-def run(graph: StepGraph, passes: Sequence[GraphPass], *, private: bool, public: frozenset[str] = frozenset()) -> Compiled:
-    """The graph after all passes, without its marker.
+#: ``private``: nothing unreleased may reach a Parameter. ``accumulate``: clipped sums may reach the declared sums.
+#: ``other``: types are found but not enforced.
+Purpose = Literal["private", "accumulate", "other"]
 
-    Args:
-        private: nothing unreleased may reach a Parameter; otherwise the types are found but not enforced.
-        public: untrained Parameters that the user declares public.
+
+def run(graph: StepGraph, passes: Sequence[GraphPass], *, purpose: Purpose, declared: Declared) -> Compiled:
+    """The graph after all passes, without its marker.
 
     Raises:
         PrivacyError: a pass refused, dropped or merged a random operation, or the finished graph is not private.
     """
     trace = []
-    typed = infer(graph, public)
+    typed = infer(graph, declared)
     for step in [*passes, _Release()]:
         try:
-            after = infer(step(typed), public)
+            after = infer(step(typed), declared)
             _keeps_randomness(typed.graph, after.graph)
         except PrivacyError as error:
             raise PrivacyError(f"pass {step.name}: {error}") from error
         trace.append(Trace(step.name, len(typed.graph.operations), len(after.graph.operations)))
         typed = after
-    if private:
-        check(typed)
+    if purpose != "other":
+        check(typed, declared.sums if purpose == "accumulate" else frozenset())
     releases = read_releases(typed)
-    if private and not releases:
+    if purpose == "private" and not releases:
         raise PrivacyError("a private step must release something through noise, but its graph holds no noise node")
     return Compiled(typed, releases, tuple(trace))
 

@@ -38,10 +38,9 @@ def _linear(view: View, node: Node) -> Privacy:
         return _broadcast(view, node) if node.op != "AddN" else _same(view, node, kinds)
     if any(isinstance(k, PerExample) for k in kinds):
         raise Refused("it adds examples to a sum over examples")
-    bounds = {k for k in kinds if isinstance(k, Bounded)}
-    if not bounds and all(isinstance(k, Summed) for k in kinds):
+    if all(isinstance(k, Summed) for k in kinds):
         return Summed()
-    raise Refused("it adds values of different sensitivity")
+    raise Refused("it adds values of different or doubled sensitivity")
 
 
 def _same(view: View, node: Node, kinds: list[Privacy]) -> Privacy:

@@ -1,0 +1,30 @@
+"""Adds the clipped sums of earlier physical batches to that of the last, before the noise."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from mindveil.passes.edits import Builder
+from mindveil.passes.graph import StepGraph
+from mindveil.passes.infer import Typed
+from mindveil.passes.marker import read_marker, with_gradients
+from mindveil.passes.privacy import Bounded
+
+__all__ = ["AddSums"]
+
+
+@dataclass(frozen=True, slots=True)
+class AddSums:
+    """``g + sum``. Each record is in at most one physical batch of a step, so the whole moves by one clip norm still."""
+
+    name: str = "sums"
+
+    def __call__(self, typed: Typed) -> StepGraph:
+        marker = read_marker(typed.graph)
+        build = Builder(typed.graph)
+        gradients = dict(marker.gradients)
+        for name, g in marker.gradients.items():
+            bound = typed.types[g]
+            if isinstance(bound, Bounded):
+                gradients[name] = build.stamp(build.binary("Add", g, marker.accumulators[name]), bound)
+        return with_gradients(build, marker, gradients)

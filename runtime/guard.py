@@ -1,0 +1,83 @@
+"""Compiles a step through its passes, and lets it run only if they saw the very graph that will run."""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Callable
+
+from mindspore import Tensor
+
+from mindveil.passes.bridge import plugin
+from mindveil.passes.edits import edits
+from mindveil.passes.graph import StepGraph, read_graph
+from mindveil.passes.pipeline import Compiled
+from mindveil.passes.privacy import PrivacyError
+from mindveil.runtime.environment import refuse_bypass
+from mindveil.runtime.marker import MindveilStep
+from mindveil.runtime.step_cell import Kind, Parts, StepCell
+
+__all__ = ["Guard"]
+
+
+class Guard:
+    """One kind of step of one training run.
+
+    Args:
+        rewrite: from the graph to what the passes make of it; None for a step without any policy, which needs no pass.
+    """
+
+    def __init__(self, parts: Parts, kind: Kind, names: dict[str, list[str]], rewrite: Callable[[StepGraph], Compiled] | None) -> None:
+        self._rewrite = rewrite
+        self._seen: Compiled | None = None
+        self._refusal: PrivacyError | None = None
+        self._approved: dict[str, Compiled] = {}
+        marker = None
+        if rewrite is not None:
+            plugin.load()
+            token = uuid.uuid4().hex
+            marker = MindveilStep(token, names["parameters"], names["controls"], names["masked"])
+            plugin.connect(token, self._on_compile)
+        self.cell = StepCell(parts, kind, marker)
+
+    @property
+    def compiled(self) -> Compiled | None:
+        """What the passes made of the graph that was compiled last."""
+        return next(reversed(self._approved.values()), None) if self._approved else None
+
+    def prepare(self, *batch: Tensor) -> Compiled | None:
+        """Compiles for the shapes of this batch if need be; nothing runs yet.
+
+        Raises:
+            PrivacyError: the passes refused, or MindSpore did not call them.
+        """
+        if self._rewrite is None:
+            return None
+        refuse_bypass()
+        self._seen = self._refusal = None
+        try:
+            self.cell.compile(*batch)
+        except RuntimeError:
+            if self._refusal is not None:   # MindSpore hands on the text alone; the reason has a type of its own
+                raise self._refusal from None
+            raise
+        phase = self.cell.current_phase
+        if self._seen is not None:
+            self._approved[phase] = self._seen
+        if phase not in self._approved:
+            raise PrivacyError("MindSpore compiled this step without calling the graph passes; the step was not run")
+        return self._approved[phase]
+
+    def run(self, *batch: Tensor) -> Tensor:
+        """Runs the step that was prepared."""
+        return self.cell.compile_and_run(*batch)
+
+    def _on_compile(self, document: plugin.Document) -> plugin.Edits:
+        graph = read_graph(document)
+        if self._rewrite is None:
+            raise PrivacyError("a step without passes cannot carry a marker")
+        try:
+            self._seen = self._rewrite(graph)
+        except PrivacyError as refusal:
+            self._refusal = refusal
+            raise
+        return edits(graph, self._seen.typed.graph)

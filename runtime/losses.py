@@ -1,0 +1,71 @@
+"""Makes any loss give one value for each example, whatever reduction it was made with."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Callable
+from typing import Any
+
+from mindspore import Tensor, nn, ops
+
+__all__ = ["example_losses"]
+
+LossFn = Callable[[Tensor, Tensor], Tensor]
+
+
+def example_losses(loss_fn: LossFn) -> LossFn:
+    """A function of (outputs, labels) that returns the losses ``[B]`` of the examples.
+
+    A loss Cell is copied with its reduction switched off; the user's own stays as it is. What a loss returns for each
+    example may have further dimensions (a pixel, a token): their mean is taken for a loss made with ``mean``, their sum
+    for one made with ``sum``.
+
+    Raises:
+        ValueError: a function that returns one number for the whole batch: its examples cannot be told apart.
+    """
+    if isinstance(loss_fn, nn.Cell):
+        reduction = _reduction(loss_fn)
+        return _Reduced(_without_reduction(loss_fn), by_mean=reduction != "sum")
+    return _Reduced(loss_fn, by_mean=True)
+
+
+class _Reduced(nn.Cell):  # type: ignore[misc]
+    """The inner loss, with all dimensions but the first reduced."""
+
+    def __init__(self, loss_fn: LossFn, by_mean: bool) -> None:
+        super().__init__(auto_prefix=False)
+        self.inner = loss_fn
+        self.by_mean = by_mean
+
+    def construct(self, outputs: Tensor, labels: Tensor) -> Tensor:
+        loss = self.inner(outputs, labels)
+        if loss.ndim == 0:
+            raise ValueError(
+                "the loss function returned one number for the whole batch, so that examples cannot be clipped one by "
+                "one; make it return one value for each example (reduction='none')"
+            )
+        if loss.ndim > 1:
+            flat = ops.reshape(loss, (loss.shape[0], -1))
+            loss = flat.mean(1) if self.by_mean else flat.sum(1)
+        return loss
+
+
+def _reduction(loss: Any) -> str:
+    """``mean``, ``sum`` or ``none``, from the attributes that MindSpore's loss cells keep it in."""
+    given = getattr(loss, "reduction", None)
+    if isinstance(given, str):
+        return given
+    if getattr(loss, "reduce", True) is False:
+        return "none"
+    return "mean" if getattr(loss, "average", True) else "sum"
+
+
+def _without_reduction(loss: nn.Cell) -> nn.Cell:
+    """A copy of a loss Cell that does not reduce."""
+    same = copy.copy(loss)
+    # LossBase decides by `reduce` and `average`; other cells hand `reduction` to a functional operation, and some, such
+    # as MSELoss, are LossBase with `reduction` besides.
+    for name, value in (("reduce", False), ("reduction", "none"), ("reduction_str", "none")):
+        if name in vars(same) or hasattr(same, name):
+            setattr(same, name, value)
+    return same

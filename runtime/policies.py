@@ -1,0 +1,133 @@
+"""What a user wants done to training, as frozen values: private gradients, suppressed weights."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from math import ceil, isfinite
+
+from mindveil.runtime.schedules import Schedule, cubic_sparsity
+
+__all__ = ["DPSGD", "Policy", "Suppression"]
+
+
+@dataclass(frozen=True, slots=True)
+class DPSGD:
+    """Differentially private gradients: clipped example by example, summed, noised, divided by a constant.
+
+    One update is ``(sum_i w_i clip(g_i, clip_norm) + N(0, (noise_multiplier clip_norm)^2)) / (sampling_rate dataset_size)``.
+
+    Guarantee: each step is a Gaussian mechanism with ``noise_multiplier``, sampled by Poisson sampling with
+    ``sampling_rate``, for adding or removing one record. It holds if every record is in a step's batch independently
+    with that probability (`PoissonBatches`), and if schedules depend on nothing but the step.
+
+    Attributes:
+        clip_norm: L2 bound of one record's gradient over all parameters; a constant or a function of the step.
+        noise_multiplier: standard deviation of the noise over ``clip_norm``; 0 clips without any privacy.
+        sampling_rate: probability of each record to be in a step's batch.
+        dataset_size: records in the training set, taken as public.
+        public: names of untrained Parameters (frozen layers, tables) that hold no private data; ``*`` for constants.
+        noise_seed: makes the noise reproducible, and so removable by whoever knows the seed: for tests only.
+
+    Source: Abadi et al. 2016, "Deep learning with differential privacy", algorithm 1.
+    """
+
+    clip_norm: Schedule
+    noise_multiplier: Schedule
+    sampling_rate: float
+    dataset_size: int
+    public: tuple[str, ...] = ()
+    noise_seed: int | None = None
+
+    def __post_init__(self) -> None:
+        if not callable(self.clip_norm) and not (isfinite(self.clip_norm) and self.clip_norm > 0):
+            raise ValueError(f"clip_norm is {self.clip_norm}, and must be finite and positive")
+        if not callable(self.noise_multiplier) and not (isfinite(self.noise_multiplier) and self.noise_multiplier >= 0):
+            raise ValueError(f"noise_multiplier is {self.noise_multiplier}, and must be finite and at least 0")
+        if isinstance(self.sampling_rate, bool) or not 0 < self.sampling_rate <= 1:
+            raise ValueError(f"sampling_rate is {self.sampling_rate}, and must be in (0, 1]; it is batch / records")
+        _whole("dataset_size", self.dataset_size)
+
+    @property
+    def expected_batch(self) -> float:
+        """The constant that the noisy sum is divided by."""
+        return self.sampling_rate * self.dataset_size
+
+    @classmethod
+    def for_budget(
+        cls, *, epsilon: float, delta: float, dataset_size: int, batch_size: int, epochs: float, clip_norm: Schedule
+    ) -> DPSGD:
+        """The policy with the least noise that keeps ``epochs`` epochs within (epsilon, delta).
+
+        Args:
+            batch_size: expected number of records in a batch.
+            epochs: passes over the data; rounded up to whole steps.
+
+        >>> DPSGD.for_budget(epsilon=3.0, delta=1e-5, dataset_size=60_000, batch_size=256, epochs=60,
+        ...                  clip_norm=1.0).noise_multiplier < 1.02
+        True
+        """
+        from mindveil.accountant import noise_multiplier
+
+        _whole("dataset_size", dataset_size)
+        _whole("batch_size", batch_size)
+        rate = batch_size / dataset_size
+        noise = noise_multiplier(target_epsilon=epsilon, delta=delta, sampling_rate=rate, steps=ceil(epochs / rate))
+        return cls(clip_norm, noise, rate, dataset_size)
+
+
+@dataclass(frozen=True, slots=True)
+class Suppression:
+    """Sets the smallest weights to zero, more and more of them, and keeps them at zero.
+
+    Makes a model sparse. It carries no privacy guarantee: no epsilon follows from it.
+
+    Attributes:
+        sparsity: share of zeros among the weights of ``layers`` at the end; of each layer by itself.
+        steps: step at which ``sparsity`` is reached; it rises from 0 by `cubic_sparsity`.
+        layers: parameter names, or None for every trained parameter with two dimensions or more.
+        start: first step at which weights are suppressed.
+        every: steps between two suppress operations.
+        minimum: least number of weights that stay, by parameter name; 0 where not named.
+        schedule: sparsity as a function of the steps since ``start``, in place of the cubic one.
+
+    Source: the seed tutorial of suppress privacy; magnitude pruning with a gradual schedule, Zhu and Gupta 2017.
+    """
+
+    sparsity: float
+    steps: int
+    layers: tuple[str, ...] | None = None
+    start: int = 0
+    every: int = 10
+    minimum: Mapping[str, int] = field(default_factory=dict)
+    schedule: Callable[[int], float] | None = None
+
+    def __post_init__(self) -> None:
+        if isinstance(self.sparsity, bool) or not 0 <= self.sparsity < 1:
+            raise ValueError(f"sparsity is {self.sparsity}, and must be in [0, 1); it is the share of zeros")
+        _whole("steps", self.steps)
+        _whole("every", self.every)
+        if self.start < 0 or self.start >= self.steps:
+            raise ValueError(f"start is {self.start}, and must be at least 0 and before steps, {self.steps}")
+
+    def target(self, step: int) -> float:
+        """The sparsity wanted after ``step``."""
+        if step < self.start:
+            return 0.0
+        rising = self.schedule or cubic_sparsity(self.sparsity, self.steps - self.start)
+        return min(max(rising(step - self.start), 0.0), self.sparsity)
+
+    def due(self, step: int) -> bool:
+        """Whether a suppress operation belongs after ``step``: regularly, and when the final sparsity is reached."""
+        since = step - self.start
+        return 0 <= since and step <= self.steps and (since % self.every == 0 or step == self.steps)
+
+
+Policy = DPSGD | Suppression
+
+
+def _whole(name: str, value: int) -> None:
+    if isinstance(value, bool) or not isinstance(value, int):
+        raise TypeError(f"{name} is {value!r}, and must be a whole number")
+    if value <= 0:
+        raise ValueError(f"{name} is {value}, and must be positive")

@@ -1,0 +1,46 @@
+"""Keeps what a training step has released, in memory and in its ledger."""
+
+from __future__ import annotations
+
+from mindveil import accountant
+from mindveil.accountant import Composed, Event, Gaussian, Ledger, NonPrivate, PoissonSampled, Sequence
+
+__all__ = ["Released"]
+
+
+class Released:
+    """The events of a run, equal neighbours counted together."""
+
+    def __init__(self, ledger: Ledger | None) -> None:
+        self._ledger = ledger
+        self._runs: list[tuple[Event, int]] = []
+
+    def append(self, sampling_rate: float, noise_multiplier: float) -> None:
+        """One noisy sum over a Poisson batch; on disk before this returns, if there is a ledger.
+
+        Raises:
+            BudgetExceeded: the ledger's budget does not cover it.
+        """
+        event: Event = NonPrivate() if noise_multiplier == 0 else PoissonSampled(sampling_rate, Gaussian(noise_multiplier))
+        if self._ledger is not None:
+            self._ledger.append(event)
+        if self._runs and self._runs[-1][0] == event:
+            self._runs[-1] = (event, self._runs[-1][1] + 1)
+        else:
+            self._runs.append((event, 1))
+
+    @property
+    def unprotected(self) -> bool:
+        """Whether something was released without noise."""
+        return any(isinstance(event, NonPrivate) for event, _ in self._runs)
+
+    @property
+    def event(self) -> Event:
+        """All of it as one event."""
+        return Sequence([Composed(event, count) for event, count in self._runs])
+
+    def epsilon(self, delta: float) -> float:
+        """What it costs; from the ledger, which also knows of earlier runs, where there is one."""
+        if self._ledger is not None:
+            return self._ledger.epsilon(delta)
+        return accountant.epsilon(self.event, delta)

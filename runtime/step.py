@@ -1,0 +1,265 @@
+"""The training step: a Cell that is compiled through the graph passes, or not at all."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Sequence
+from typing import Any
+
+import mindspore as ms
+import numpy as np
+from mindspore import ParameterTuple, Tensor, nn
+from numpy.typing import NDArray
+
+from mindveil import accountant
+from mindveil.accountant import Event, Ledger, PrivacyWarning
+from mindveil.passes.average import Average
+from mindveil.passes.clip import Clip
+from mindveil.passes.explain import explain
+from mindveil.passes.graph import StepGraph
+from mindveil.passes.infer import Declared
+from mindveil.passes.mask import Mask
+from mindveil.passes.noise import Noise
+from mindveil.passes.pipeline import Compiled, GraphPass, Purpose, run
+from mindveil.passes.sums import AddSums
+from mindveil.runtime.card import Mode, PrivacyCard
+from mindveil.runtime.controls import Controls
+from mindveil.runtime.guard import Guard
+from mindveil.runtime.losses import LossFn, example_losses
+from mindveil.runtime.pending import Pending
+from mindveil.runtime.policies import DPSGD, Policy, Suppression
+from mindveil.runtime.released import Released
+from mindveil.runtime.step_cell import Kind, Parts
+from mindveil.runtime.suppress import Masks
+
+__all__ = ["PrivateStep"]
+
+
+class PrivateStep(nn.Cell):  # type: ignore[misc]
+    """One update of a network, with the privacy policies built into the compiled graph.
+
+    ``step(images, labels)`` runs one update and returns the mean loss of the real examples. That loss is not released:
+    it is computed from the examples without noise, and must not leave the trainer's console.
+
+    A logical batch that is larger than the physical one comes in several calls: those but the last carry weights whose
+    attribute ``last`` is False (as `PoissonBatches` yields them); their clipped sums are added up, noised once and
+    applied by the last call.
+
+    The step is compiled on its first call for each shape of batch. A private step refuses (`PrivacyError`) whatever the
+    passes cannot follow, and every step with a policy refuses to run where the passes did not see its graph.
+
+    Args:
+        network: any Cell; it is put into training mode.
+        loss_fn: a loss Cell, or a function of (outputs, labels) that returns one loss for each example.
+        optimizer: any optimizer Cell over trained parameters of the network.
+        policies: `DPSGD`, `Suppression`, both, or none for ordinary training. Masks act on the noisy gradient,
+            whatever the order.
+        ledger: where the spent budget is written, before each update; without one the events are kept in memory only.
+
+    Raises:
+        PluginError: policies are given, but the passes cannot be built on this machine.
+    """
+
+    def __init__(
+        self,
+        network: nn.Cell,
+        loss_fn: LossFn,
+        optimizer: nn.Cell,
+        policies: Sequence[Policy] = (),
+        *,
+        ledger: Ledger | None = None,
+    ) -> None:
+        super().__init__(auto_prefix=False)
+        self._dpsgd, suppression = _sorted(policies)
+        self.network = network.set_train()
+        self.optimizer = optimizer
+        self.ledger = ledger
+        self.released = Released(ledger)
+        self.steps_done = 0
+        self._losses = example_losses(loss_fn)
+        self._masks = Masks(suppression, optimizer.parameters) if suppression else None
+        self._controls = Controls(self._dpsgd) if self._dpsgd else None
+        self.mask_parameters = ParameterTuple(self._masks.masks.values()) if self._masks else ()
+        self._pending = Pending(optimizer.parameters)
+        self._guards: dict[Kind, Guard] = {}
+        if policies:
+            self._guard("update")   # builds the passes, or refuses, before any data is read
+
+    def _guard(self, kind: Kind) -> Guard:
+        """The compiled step of one kind; made when first needed."""
+        if kind not in self._guards:
+            parameters = list(self.optimizer.parameters)
+            controls = self._controls.parameters if self._controls else {}
+            masks = self._masks.masks if self._masks else {}
+            sums = self._pending.sums() if kind != "update" else ()
+            parts = Parts(
+                self.network, self._losses, self.optimizer, tuple(controls.values()), tuple(masks.values()), sums, self.private
+            )
+            names = {"parameters": [p.name for p in parameters], "controls": list(controls), "masked": list(masks)}
+            marked = self.private or self._masks is not None
+            self._guards[kind] = Guard(parts, kind, names, (lambda graph: self._rewrite(graph, kind)) if marked else None)
+        return self._guards[kind]
+
+    def _rewrite(self, graph: StepGraph, kind: Kind) -> Compiled:
+        passes: list[GraphPass] = []
+        if self._dpsgd:
+            passes.append(Clip())
+            passes += [AddSums()] if kind == "finish" else []
+            passes += [Noise(self._dpsgd.sampling_rate)] if kind != "add" else []
+        if self._masks and kind != "add":
+            passes.append(Mask())
+        if self._dpsgd and kind != "add":
+            passes.append(Average(self._dpsgd.expected_batch))
+        return run(graph, passes, purpose="accumulate" if kind == "add" else self._purpose, declared=self._declared())
+
+    def _declared(self) -> Declared:
+        """What the graph itself cannot say of its untrained Parameters."""
+        names = set(self._dpsgd.public) if self._dpsgd else set()
+        names |= self._controls.names if self._controls else set()
+        names |= {m.name for m in self.mask_parameters}
+        return Declared(frozenset(names), frozenset(p.name for p in self._pending.made))
+
+    @property
+    def _purpose(self) -> Purpose:
+        return "private" if self.private else "other"
+
+    @property
+    def private(self) -> bool:
+        """Whether gradients are clipped and noised."""
+        return self._dpsgd is not None
+
+    # --------------------------------------------------------------------------------------------------- running
+    def construct(self, images: Any, labels: Any, weights: Any = None) -> Tensor:
+        """See `__call__`; the compiled cells live inside."""
+        return self(images, labels, weights)
+
+    def __call__(self, images: Any, labels: Any, weights: Any = None) -> Tensor:
+        """One update, or one physical batch of it.
+
+        Args:
+            images: ``[B, ...]``, labels: ``[B, ...]``: tensors or arrays; every row is one record.
+            weights: ``[B]``, 1 = a real example, 0 = padding of a Poisson batch; None: every row is real.
+
+        Returns:
+            The mean loss of the real rows so far, a scalar; not released.
+
+        Raises:
+            PrivacyError: the step cannot be shown to be private, or ran past the passes.
+            BudgetExceeded: the ledger's budget does not cover this step; nothing was updated.
+            ValueError: the batch has another form.
+        """
+        last = getattr(weights, "last", True)
+        batch = (_tensor(images), _tensor(labels), _weights(weights, len(images)))
+        guard = self._guard("update" if last and not self._pending.batches else "finish" if last else "add")
+        if self._controls:
+            self._controls.set(self.steps_done)
+        compiled = guard.prepare(*batch)
+        if last and compiled:
+            self._account(compiled)
+        loss = guard.run(*batch)
+        if not last or self._pending.batches:
+            loss = self._pending.mean(loss, batch[2], last)
+        if last:
+            self.steps_done += 1
+            if self._masks:
+                self._masks.update(self.steps_done)
+        return loss
+
+    def _account(self, compiled: Compiled) -> None:
+        """Writes down what the graph is about to release, before it does."""
+        controls = self._controls
+        if controls is None:
+            return
+        for release in compiled.releases:
+            noise = controls.value(release.noise_multiplier)
+            if noise == 0 and not self.released.unprotected:
+                warnings.warn(
+                    "noise_multiplier is 0: gradients are clipped, but the run is not private (epsilon is infinite)",
+                    PrivacyWarning,
+                    stacklevel=4,
+                )
+            self.released.append(release.sampling_rate, noise)
+
+    # ------------------------------------------------------------------------------------------------- reading off
+    @property
+    def events(self) -> Event:
+        """What the graphs that ran have released so far."""
+        return self.released.event
+
+    @property
+    def mode(self) -> Mode:
+        """``public``, ``suppressed`` or ``private``."""
+        if self.private:
+            return "private"
+        return "suppressed" if self._masks else "public"
+
+    @property
+    def masks(self) -> dict[str, NDArray[np.bool_]]:
+        """Parameter name -> boolean array, True = kept; empty without `Suppression`."""
+        return self._masks.kept() if self._masks else {}
+
+    @property
+    def sparsity(self) -> float:
+        """Share of suppressed weights among those with a mask; 0 without `Suppression`."""
+        return self._masks.sparsity() if self._masks else 0.0
+
+    def epsilon(self, delta: float) -> float:
+        """What has been spent so far, in nats, by Renyi accounting; infinite for a step without privacy."""
+        return self.released.epsilon(delta) if self.private else float("inf")
+
+    def explain(self) -> str:
+        """The typed graph of the last compiled step, as a table: where each gradient is clipped, noised and masked."""
+        compiled = self._last_graph()
+        if compiled is None:
+            raise ValueError("nothing was compiled through passes: call the step once; a step without policies has none")
+        return explain(compiled)
+
+    def _last_graph(self) -> Compiled | None:
+        """The whole step as compiled last: the one that ends in the optimizer."""
+        found = [g.compiled for k, g in self._guards.items() if k != "add" and g.compiled]
+        return found[-1] if found else None
+
+    def card(self, delta: float = 1e-5) -> PrivacyCard:
+        """The privacy card of the model as trained so far."""
+        policy, compiled = self._dpsgd, self._last_graph()
+        return PrivacyCard(
+            mode=self.mode,
+            epsilon=self.epsilon(delta) if policy else None,
+            delta=delta if policy else None,
+            neighbouring="add_or_remove_one" if policy else None,
+            sampling=f"Poisson, rate {policy.sampling_rate:.6g}" if policy else None,
+            event=accountant.event_to_json(self.events) if policy else None,
+            clip_norm=self._controls.value("mindveil.clip_norm") if self._controls else None,
+            noise_multiplier=self._controls.value("mindveil.noise_multiplier") if self._controls else None,
+            sampling_rate=policy.sampling_rate if policy else None,
+            dataset_size=policy.dataset_size if policy else None,
+            steps=self.steps_done,
+            sparsity=self.sparsity,
+            passes=tuple(t.name for t in compiled.trace) if compiled else (),
+            ledger_head=self.ledger.head if self.ledger else None,
+            noise_reproducible=bool(policy and policy.noise_seed is not None),
+            versions={"mindspore": ms.__version__, "numpy": np.__version__},
+        )
+
+
+def _sorted(policies: Sequence[Policy]) -> tuple[DPSGD | None, Suppression | None]:
+    private = [p for p in policies if isinstance(p, DPSGD)]
+    masked = [p for p in policies if isinstance(p, Suppression)]
+    if len(private) + len(masked) != len(policies):
+        raise TypeError(f"policies must be DPSGD or Suppression, got {[type(p).__name__ for p in policies]}")
+    if len(private) > 1 or len(masked) > 1:
+        raise ValueError("at most one DPSGD and one Suppression policy can shape a step")
+    return (private or [None])[0], (masked or [None])[0]
+
+
+def _tensor(rows: Any) -> Tensor:
+    return rows if isinstance(rows, Tensor) else Tensor(np.ascontiguousarray(rows))
+
+
+def _weights(weights: Any, rows: int) -> Tensor:
+    values = np.ones(rows, np.float32) if weights is None else np.asarray(
+        weights.asnumpy() if isinstance(weights, Tensor) else weights, np.float32
+    )
+    if values.shape != (rows,) or not ((values == 0) | (values == 1)).all():
+        raise ValueError(f"weights must be 0 or 1 for each of the {rows} rows, got shape {values.shape}: {values[:8]}")
+    return Tensor(values)

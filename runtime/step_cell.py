@@ -1,0 +1,74 @@
+"""The Cell that MindSpore compiles: forward, backward, the marker, and what is done with the gradients."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import mindspore as ms
+from mindspore import Parameter, Tensor, nn, ops
+
+from mindveil.runtime.losses import LossFn
+
+__all__ = ["Kind", "Parts", "StepCell"]
+
+#: ``update``: one whole step. ``add``: one physical batch of several, into the sums. ``finish``: the last of them.
+Kind = Literal["update", "add", "finish"]
+
+
+@dataclass(frozen=True)
+class Parts:
+    """What the cells of one training step share."""
+
+    network: nn.Cell
+    losses: LossFn
+    optimizer: nn.Cell
+    controls: tuple[Parameter, ...]
+    masks: tuple[Parameter, ...]
+    sums: tuple[Parameter, ...]
+    private: bool
+
+
+class StepCell(nn.Cell):  # type: ignore[misc]
+    """One kind of step over a batch of one shape; ``marker`` is None for ordinary training without any policy."""
+
+    def __init__(self, parts: Parts, kind: Kind, marker: Any) -> None:
+        super().__init__(auto_prefix=False)
+        self.network = parts.network
+        self.losses = parts.losses
+        self.optimizer = parts.optimizer
+        self.private = parts.private
+        self.kind = kind
+        self.marker = marker
+        self.controls = _tuple(parts.controls)
+        self.masks = _tuple(parts.masks)
+        self.sums = _tuple(parts.sums if kind != "update" else ())
+        self.gradients = ms.value_and_grad(self.forward, None, parts.optimizer.parameters, has_aux=True)
+
+    def forward(self, images: Tensor, labels: Tensor, weights: Tensor) -> tuple[Tensor, Tensor]:
+        """What is differentiated, and the loss of each example."""
+        losses = self.losses(self.network(images), labels)
+        if self.private:  # the weights belong to the clip factors: a gradient must be a plain sum over examples
+            return losses.sum(), losses
+        return (losses * weights).sum() / ops.maximum(weights.sum(), 1.0), losses
+
+    def construct(self, images: Tensor, labels: Tensor, weights: Tensor) -> Tensor:
+        """The loss of the real examples: its mean, or its sum where more batches follow."""
+        (_, losses), gradients = self.gradients(images, labels, weights)
+        if self.marker is not None:
+            sums = self.sums if self.kind == "finish" else ()
+            gradients = self.marker(gradients, weights, self.controls, self.masks, sums)
+        if self.kind == "add":
+            for total, gradient in zip(self.sums, gradients):
+                ops.assign_add(total, gradient)
+        else:
+            self.optimizer(gradients)
+        total_loss = (losses * weights).sum()
+        if self.kind == "update":
+            return total_loss / ops.maximum(weights.sum(), 1.0)
+        return total_loss
+
+
+def _tuple(parameters: Sequence[Parameter]) -> Any:
+    return ms.ParameterTuple(parameters) if parameters else ()
