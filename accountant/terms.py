@@ -80,6 +80,8 @@ class Terms:
     """Sum of (sensitivity / noise)**2 over all unsampled Gaussians: they compose exactly into one."""
     counted: dict[Term, int] = field(default_factory=dict)
     infinite: bool = False
+    loose: float = 0.0
+    """The part of ``signal`` that is an upper bound only: what it stands for may cost less."""
 
     def add(self, term: Term, times: int) -> None:
         """Count ``term`` another ``times``."""
@@ -132,7 +134,10 @@ def _collect(event: "ev.Event", rel: Relation, times: int, terms: Terms) -> None
             sampled = ev.PoissonSampled(event.group_rate, ev.Gaussian(event.noise_multiplier))
             _collect(sampled, rel, times * event.rounds, terms)
         case _:
-            terms.signal += times * _signal(event, rel)
+            signal = times * _signal(event, rel)
+            terms.signal += signal
+            if isinstance(event, (ShuffledBatches, BallsInBins, MatrixMechanism)):
+                terms.loose += signal
 
 
 def _signal(event: "ev.Event", rel: Relation) -> float:
