@@ -46,7 +46,8 @@ def test_ridge_recovers_images_from_an_invertible_linear_model() -> None:
 def test_ridge_on_a_constant_model_is_the_mean_public_image() -> None:
     runner = ModelRunner.of(constant(), "seen")
     found = RidgeInverse.fit(runner, targets().public_images).generate(runner(targets().images))
-    np.testing.assert_allclose(found, np.broadcast_to(targets().public_images.mean(0), found.shape), atol=1e-6)
+    mean = targets().public_images.astype(np.float64).mean(0)
+    np.testing.assert_allclose(found, np.broadcast_to(mean, found.shape), atol=1e-6)
 
 
 def test_ridge_solves_its_normal_equations() -> None:
