@@ -53,23 +53,32 @@ class Guard:
         if self._rewrite is None:
             return None
         refuse_bypass()
+        return self._approve(lambda: self.cell.compile(*batch))
+
+    def run(self, *batch: Tensor) -> Tensor:
+        """Runs the step that was prepared."""
+        if self._rewrite is None:
+            return self.cell.compile_and_run(*batch)
+        results: list[Tensor] = []
+        # MindSpore drops the keys of compiled graphs when another Cell is collected, and then compiles once more here.
+        self._approve(lambda: results.append(self.cell.compile_and_run(*batch)))
+        return results[0]
+
+    def _approve(self, act: Callable[[], object]) -> Compiled:
+        """Compiles by ``act``, and finds the graph it ended with among those that the passes rewrote."""
         self._seen = self._refusal = None
         try:
-            self.cell.compile(*batch)
+            act()
         except RuntimeError:
-            if self._refusal is not None:   # MindSpore hands on the text alone; the reason has a type of its own
+            if self._refusal is not None:  # MindSpore hands on the text alone; the reason has a type of its own
                 raise self._refusal from None
             raise
         phase = self.cell.current_phase
         if self._seen is not None:
             self._approved[phase] = self._seen
         if phase not in self._approved:
-            raise PrivacyError("MindSpore compiled this step without calling the graph passes; the step was not run")
+            raise PrivacyError("MindSpore compiled this step without calling the graph passes; nothing of it may be used")
         return self._approved[phase]
-
-    def run(self, *batch: Tensor) -> Tensor:
-        """Runs the step that was prepared."""
-        return self.cell.compile_and_run(*batch)
 
     def _on_compile(self, document: plugin.Document) -> plugin.Edits:
         graph = read_graph(document)
