@@ -16,7 +16,14 @@ from mindveil.accountant.allocation import allocated_cumulant
 from mindveil.accountant.checks import trusted
 from mindveil.accountant.convert import delta_from_order, epsilon_from_order, indistinguishable
 from mindveil.accountant.laplace import laplace_cumulant, pure_cumulant
-from mindveil.accountant.sampled_gaussian import Derivatives, cumulant, cumulant_derivatives
+from mindveil.accountant.sampled_gaussian import (
+    Derivatives,
+    Prepared,
+    cumulant,
+    derivatives,
+    prepare,
+    prepared_cumulant,
+)
 from mindveil.accountant.terms import Allocated, Concentrated, Pair, Pure, SampledGaussian, SampledLaplace, Terms
 
 if TYPE_CHECKING:
@@ -28,7 +35,9 @@ __all__ = ["Curve", "Found", "curve_of", "renyi_delta", "renyi_epsilon", "total_
 
 _LARGEST_ORDER = 1e8
 _SMALLEST_GAP = 1e-12
-_SEARCHED = 48  # a search for the order looks at this many representatives of different steps, the result at all
+_SETTLED = 3e-3  # in log(order - 1): the bound is flat there, so epsilon is settled to about 1e-6
+_FEW = 4  # so many samplers are searched and evaluated on the same nodes
+_SEARCHED = 256  # a search for the order looks at this many representatives of different steps, the result at all
 _CHUNK = 256  # samplers evaluated together: their nodes fill about a megabyte
 
 
@@ -79,17 +88,13 @@ def total_cumulant(curve: Curve, order: float) -> float:
     Raises:
         ArithmeticError: a cumulant came out negative or NaN.
     """
-    total = curve.signal * order * (order - 1) / 2
+    value = curve.signal * order * (order - 1) / 2
     for group in curve.groups:
         for start in range(0, len(group.counts), _CHUNK):
             part = slice(start, start + _CHUNK)
             values = cumulant(group.pair, group.rates[part], group.noises[part], order)
-            if not (values >= 0).all():
-                raise ArithmeticError(f"a Renyi cumulant of order {order} came out negative or NaN; no bound is given")
-            total += float(values @ group.counts[part])
-    for term, times in curve.others:
-        total += times * trusted("a Renyi cumulant", _other(term, order))
-    return trusted("the Renyi cumulant", total)
+            value += _checked(values, group.counts[part], order)
+    return _with_others(curve, order, value)
 
 
 def renyi_epsilon(curve: Curve, delta: float) -> Found:
@@ -107,8 +112,7 @@ def renyi_epsilon(curve: Curve, delta: float) -> Found:
         target, slope = shifted(order)
         return math.log(distance) - target, (order - 1) ** 2 * k.curvature / distance - slope
 
-    order = _stationary_order(curve, level, min(1 / delta, _LARGEST_ORDER))
-    total = total_cumulant(curve, order)
+    order, total = _best_order(curve, level, min(1 / delta, _LARGEST_ORDER))
     value = epsilon_from_order(order, total, log_delta)
     if value > 0 and total / ((order - 1) * order * order) <= delta * delta:
         near = 1 + 1e-3
@@ -124,8 +128,7 @@ def renyi_delta(curve: Curve, epsilon: float) -> Found:
         gap = k.slope - epsilon + math.log1p(-1 / order)
         return gap, (order - 1) * (k.curvature + 1 / (order * (order - 1)))
 
-    order = _stationary_order(curve, level, _LARGEST_ORDER)
-    total = total_cumulant(curve, order)
+    order, total = _best_order(curve, level, _LARGEST_ORDER)
     value = math.exp(delta_from_order(order, total, epsilon))
     near = 1 + 1e-3
     value = min(value, math.sqrt(-math.expm1(-total_cumulant(curve, near) / (near - 1))))
@@ -144,29 +147,81 @@ def _other(term: Pure | Concentrated | SampledLaplace | Allocated, order: float)
             return allocated_cumulant(term.noise, term.batches, order)
 
 
-def _stationary_order(
+def _best_order(
     curve: Curve, level: Callable[[float, Derivatives], tuple[float, float]], largest: float
-) -> float:
-    """The order at which an increasing function of the order is zero, by Newton's method inside a shrinking bracket.
+) -> tuple[float, float]:
+    """The order at which an increasing function of the order is zero, and the run's cumulant there.
+
+    By Newton's method inside a shrinking bracket.
 
     A search that stops early is safe: every order gives a valid bound, the wrong one only a looser bound.
     """
-    few = _representatives(curve)
+    search = _Search(curve)
     low, high = math.log(_SMALLEST_GAP), math.log(max(largest - 1, 2 * _SMALLEST_GAP))
-    guess = min(max(math.log(_first_guess(few, largest)), low), high)
+    guess = min(max(math.log(_first_guess(search.curve, largest)), low), high)
     for _ in range(60):
         order = 1 + math.exp(guess)
-        gap, slope = level(order, _total_derivatives(few, order))
-        if gap > 0:
-            high = guess
-        else:
-            low = guess
+        gap, slope = level(order, search.derivatives(order))
+        low, high = (low, guess) if gap > 0 else (guess, high)
         step = -gap / slope if slope > 0 and math.isfinite(gap) else math.inf
-        if abs(step) < 1e-4 or high - low < 1e-4:
-            break
         following = guess + step
         guess = following if low < following < high else (low + high) / 2
-    return 1 + math.exp(guess)
+        if abs(step) < _SETTLED or high - low < _SETTLED:
+            break
+    order = 1 + math.exp(guess)
+    return order, search.total(order) if search.curve is curve else total_cumulant(curve, order)
+
+
+class _Search:
+    """The cumulants of a curve's representatives, with what the orders have in common computed once."""
+
+    def __init__(self, curve: Curve) -> None:
+        self.curve = _representatives(curve)
+        self._prepared: list[Prepared | None] = [None] * len(self.curve.groups)
+
+    def derivatives(self, order: float) -> Derivatives:
+        signal = self.curve.signal
+        value, slope, curvature = signal * order * (order - 1) / 2, signal * (order - 0.5), signal
+        for index, group in enumerate(self.curve.groups):
+            part = derivatives(self._nodes(index, order), group.counts, order)
+            value, slope, curvature = value + part.value, slope + part.slope, curvature + part.curvature
+        for term, times in self.curve.others:
+            part = _other_derivatives(term, order)
+            value += times * part.value
+            slope += times * part.slope
+            curvature += times * part.curvature
+        return Derivatives(value, slope, curvature)
+
+    def total(self, order: float) -> float:
+        """What :func:`total_cumulant` gives for the representatives."""
+        value = self.curve.signal * order * (order - 1) / 2
+        for index, group in enumerate(self.curve.groups):
+            value += _checked(prepared_cumulant(self._nodes(index, order), order), group.counts, order)
+        return _with_others(self.curve, order, value)
+
+    def _nodes(self, index: int, order: float) -> Prepared:
+        prepared, group = self._prepared[index], self.curve.groups[index]
+        if prepared is None or not 0.4 * prepared.highest <= order <= prepared.highest:
+            prepared = self._prepared[index] = prepare(group.pair, group.rates, group.noises, order)
+        return prepared
+
+
+def _checked(values: "Floats", counts: "Floats", order: float) -> float:
+    if not (values >= 0).all():
+        raise ArithmeticError(f"a Renyi cumulant of order {order} came out negative or NaN; no bound is given")
+    return float(values @ counts)
+
+
+def _with_others(curve: Curve, order: float, value: float) -> float:
+    for term, times in curve.others:
+        value += times * trusted("a Renyi cumulant", _other(term, order))
+    return trusted("the Renyi cumulant", value)
+
+
+def _other_derivatives(term: Pure | Concentrated | SampledLaplace | Allocated, order: float) -> Derivatives:
+    step = 1e-3 * (order - 1)
+    below, here, above = (_other(term, order + shift) for shift in (-step, 0.0, step))
+    return Derivatives(here, (above - below) / (2 * step), max(0.0, (above - 2 * here + below) / step**2))
 
 
 def _first_guess(curve: Curve, largest: float) -> float:
@@ -183,32 +238,18 @@ def _first_guess(curve: Curve, largest: float) -> float:
 
 
 def _representatives(curve: Curve) -> Curve:
+    """A curve of few samplers that costs about the same: each stands for its neighbours in rate and noise."""
+    if all(len(group.counts) <= _FEW for group in curve.groups):
+        return curve
     groups = []
     for group in curve.groups:
         if len(group.counts) <= _SEARCHED:
             groups.append(group)
             continue
         ordered = np.lexsort((group.noises, group.rates))
-        starts = np.unique(np.linspace(0, len(ordered) - 1, _SEARCHED).astype(int))
+        starts = np.unique(np.linspace(0, len(ordered), _SEARCHED, endpoint=False).astype(int))
         counts = np.add.reduceat(group.counts[ordered], starts)
-        chosen = ordered[starts]
+        middles = (starts + np.append(starts[1:], len(ordered))) // 2
+        chosen = ordered[middles]
         groups.append(_Group(group.pair, group.rates[chosen], group.noises[chosen], counts))
     return Curve(curve.signal, tuple(groups), curve.others)
-
-
-def _total_derivatives(curve: Curve, order: float) -> Derivatives:
-    value = curve.signal * order * (order - 1) / 2
-    slope, curvature = curve.signal * (order - 0.5), curve.signal
-    for group in curve.groups:
-        for rate, noise, times in zip(group.rates, group.noises, group.counts, strict=True):
-            part = cumulant_derivatives(group.pair, float(rate), float(noise), order)
-            value += times * part.value
-            slope += times * part.slope
-            curvature += times * part.curvature
-    for term, times in curve.others:
-        step = 1e-3 * (order - 1)
-        below, here, above = (_other(term, order + shift) for shift in (-step, 0.0, step))
-        value += times * here
-        slope += times * (above - below) / (2 * step)
-        curvature += times * max(0.0, (above - 2 * here + below) / step**2)
-    return Derivatives(value, slope, curvature)

@@ -14,10 +14,11 @@ if TYPE_CHECKING:
 
     Floats = NDArray[np.float64]
 
-__all__ = ["Derivatives", "centred_sum", "cumulant", "cumulant_derivatives"]
+__all__ = ["Derivatives", "Prepared", "centred_sum", "cumulant", "derivatives", "prepare", "prepared_cumulant"]
 
 _REACH = 12.0  # half width of the integration window in standard deviations: exp(-72) of a peak lies outside
 _STEP = 0.4  # node distance over min(1, noise) * noise; the trapezoid rule's error is then below 1e-13
+_MOST_NODES = 3000  # a search prepares so many nodes for all orders, and above that two windows for each order
 _SERIES = 1e-4  # below this the two expm1 agree in all but the last digits and a series replaces them
 _SQRT_2PI = float(np.sqrt(2 * np.pi))
 _PESSIMISM = 1e-9  # relative; covers the quadrature's error, so that the value is an upper bound
@@ -47,38 +48,73 @@ def cumulant(pair: Pair, rates: "Floats", noises: "Floats", order: float) -> "Fl
     """
     result = np.empty(len(noises))
     for rows, windows in _windows(pair, noises, order):
-        result[rows] = _cumulant_rows(pair, rates[rows], noises[rows], order, windows)
+        densities = [_log_densities(pair, rates[rows], noises[rows], window) for window in windows]
+        result[rows] = _cumulant_rows(pair, order, densities)
     return result * (1 + _PESSIMISM)
 
 
-def cumulant_derivatives(pair: Pair, rate: float, noise: float, order: float) -> Derivatives:
-    """The cumulant of one sampler with its derivatives in the order, to about 1e-9 of the order's own scale."""
-    rates, noises = np.array([rate]), np.array([noise])
-    pieces = []
-    for _, windows in _windows(pair, noises, order):
-        pieces = [_log_densities(pair, rates, noises, window) for window in windows]
-    loss = np.concatenate([piece[0][0] for piece in pieces])
-    log_weight = np.concatenate([piece[1][0] for piece in pieces])
+def prepared_cumulant(prepared: "Prepared", order: float) -> "Floats":
+    """What :func:`cumulant` gives, from nodes that a search has prepared already."""
+    densities = [(prepared.loss, prepared.log_weight)]
+    return _cumulant_rows(prepared.pair, order, densities) * (1 + _PESSIMISM)
+
+
+class Prepared(NamedTuple):
+    """Losses and log weights of many samplers, usable for every order up to ``highest``."""
+
+    pair: Pair
+    loss: "Floats"
+    log_weight: "Floats"
+    highest: float
+
+
+def prepare(pair: Pair, rates: "Floats", noises: "Floats", order: float) -> Prepared:
+    """What a search around ``order`` needs of some samplers; for more than a few, their noises must be similar."""
+    highest = 1.5 * order + 2
+    z_least = float(noises.min())
+    span = (highest + 2 * _REACH * float(noises.max())) / (_STEP * z_least * min(1.0, z_least))
+    if span > _MOST_NODES:
+        highest = order
+    if span > _MOST_NODES and noises.max() < _REACH:
+        low, high = -_REACH * noises, order + _REACH * noises
+        windows = [_even(low, -low, noises), _even(np.maximum(order + low, -low), high, noises)]
+    else:
+        windows = [_even(-_REACH * noises, highest + _REACH * noises, noises)]
     if pair == "symmetrised":
-        return _symmetrised_derivatives(loss, log_weight, order)
-    exponent = order * loss + log_weight
-    peak = exponent.max()
+        windows[0] = _from_the_kink(windows[0].nodes[:, -1], noises)
+    parts = [_log_densities(pair, rates, noises, window) for window in windows]
+    if len(parts) == 1:
+        return Prepared(pair, *parts[0], highest)
+    losses, weights = zip(*parts, strict=True)
+    return Prepared(pair, np.concatenate(losses, axis=1), np.concatenate(weights, axis=1), highest)
+
+
+def derivatives(prepared: Prepared, counts: "Floats", order: float) -> Derivatives:
+    """The sum of ``counts`` times the cumulants and of their derivatives in the order; for searching only."""
+    loss, exponent = prepared.loss, order * prepared.loss + prepared.log_weight
+    if prepared.pair == "symmetrised":
+        return _symmetrised_derivatives(prepared, counts, order, exponent)
+    peak = exponent.max(axis=1, keepdims=True)
     mass = np.exp(exponent - peak)
-    total = mass.sum()
-    slope = mass @ loss / total
-    return Derivatives(float(peak + np.log(total)), float(slope), float(mass @ (loss - slope) ** 2 / total))
+    total = mass.sum(axis=1)
+    weighted = mass * loss
+    slope = weighted.sum(axis=1) / total
+    curvature = (weighted * loss).sum(axis=1) / total - slope * slope
+    value = peak[:, 0] + np.log(total)
+    return Derivatives(float(counts @ value), float(counts @ slope), float(counts @ np.maximum(curvature, 0.0)))
 
 
-def _symmetrised_derivatives(loss: "Floats", log_weight: "Floats", order: float) -> Derivatives:
-    kept = loss > 0
-    loss, log_weight = loss[kept], log_weight[kept]
-    up, down = order * loss + log_weight, (1 - order) * loss + log_weight
-    peak = max(up.max(initial=0.0), down.max(initial=0.0), 0.0)
+def _symmetrised_derivatives(prepared: Prepared, counts: "Floats", order: float, up: "Floats") -> Derivatives:
+    loss = np.maximum(prepared.loss, 0.0)
+    down = (1 - order) * loss + prepared.log_weight
+    peak = np.maximum(up.max(axis=1, keepdims=True), 0.0)
     grown, shrunk = np.exp(up - peak), np.exp(down - peak)
-    rest = np.exp(-peak) - np.exp(loss + log_weight - peak).sum() - np.exp(log_weight - peak).sum()
-    total = grown.sum() + shrunk.sum() + rest
-    slope = (grown - shrunk) @ loss / total
-    return Derivatives(float(peak + np.log(total)), float(slope), float((grown + shrunk) @ loss**2 / total - slope**2))
+    halves = np.exp(loss + prepared.log_weight - peak).sum(axis=1) + np.exp(prepared.log_weight - peak).sum(axis=1)
+    total = grown.sum(axis=1) + shrunk.sum(axis=1) + np.exp(-peak[:, 0]) - halves
+    slope = ((grown - shrunk) * loss).sum(axis=1) / total
+    curvature = ((grown + shrunk) * loss**2).sum(axis=1) / total - slope**2
+    value = peak[:, 0] + np.log(total)
+    return Derivatives(float(counts @ value), float(counts @ slope), float(counts @ np.maximum(curvature, 0.0)))
 
 
 def _windows(pair: Pair, noises: "Floats", order: float) -> "list[tuple[Any, list[Window]]]":
@@ -133,31 +169,35 @@ def _log_densities(pair: Pair, rates: "Floats", noises: "Floats", window: Window
 
 def _mixture_loss(rate: "Floats", tilt: "Floats") -> "Floats":
     """Log(1 - q + q * exp(tilt)) without cancellation for tiny q and without overflow for large tilts."""
+    if tilt.max() < 30.0:
+        result: Floats = np.log1p(rate * np.expm1(tilt))
+        return result
     near = np.log1p(rate * np.expm1(np.minimum(tilt, 30.0)))
     far = np.log(rate) + tilt + np.log1p((1 - rate) / rate * np.exp(-np.maximum(tilt, 30.0)))
     return np.where(tilt < 30.0, near, far)
 
 
-def _cumulant_rows(pair: Pair, rates: "Floats", noises: "Floats", order: float, windows: list[Window]) -> "Floats":
+def _cumulant_rows(pair: Pair, order: float, densities: "list[tuple[Floats, Floats]]") -> "Floats":
     if pair == "symmetrised":
-        return _symmetrised_rows(rates, noises, order, windows)
-    excess = np.zeros(len(noises))  # E_Q[(P/Q)**a] - 1, a sum of non-negative terms
-    log_moment = np.full(len(noises), -np.inf)
-    for window in windows:
-        loss, log_weight = _log_densities(pair, rates, noises, window)
-        excess += centred_sum(loss, log_weight, order)
+        return _symmetrised_rows(order, densities)
+    # E_Q[(P/Q)**a] - 1, a sum of non-negative terms.
+    excess = np.asarray(sum(centred_sum(loss, log_weight, order) for loss, log_weight in densities))
+    small = excess < 1
+    if small.all():
+        return np.asarray(np.log1p(excess))
+    log_moment = np.full(len(excess), -np.inf)
+    for loss, log_weight in densities:
         log_moment = np.logaddexp(log_moment, _log_sum(order * loss + log_weight))
-    return np.where(excess < 1, np.log1p(excess), log_moment)
+    return np.where(small, np.log1p(np.minimum(excess, 1.0)), log_moment)
 
 
-def _symmetrised_rows(rates: "Floats", noises: "Floats", order: float, windows: list[Window]) -> "Floats":
+def _symmetrised_rows(order: float, densities: "list[tuple[Floats, Floats]]") -> "Floats":
     """From the sum over L > 0 of Q * (exp(a L) + exp((1-a) L) - exp(L) - 1), in which each term is positive.
 
     The terms are written as Q * expm1((a-1) L) * exp(L) * (1 - exp(-a L)), so nothing cancels.
     """
-    log_excess = np.full(len(noises), -np.inf)
-    for window in windows:
-        loss, log_weight = _log_densities("symmetrised", rates, noises, window)
+    log_excess = np.asarray(-np.inf)
+    for loss, log_weight in densities:
         kept = np.maximum(loss, 0.0)
         terms = log_weight + kept + _log_expm1((order - 1) * kept) + _log_one_minus_exp(order * kept)
         log_excess = np.logaddexp(log_excess, _log_sum(terms))
@@ -173,20 +213,20 @@ def _log_sum(exponents: "Floats") -> "Floats":
 def centred_sum(loss: "Floats", log_weight: "Floats", order: float) -> "Floats":
     """The sum of Q * (expm1(a L) - a expm1(L)), which equals the moment minus 1 because E_Q[exp L] = 1."""
     scaled = order * loss
-    joint = scaled + log_weight
-    with np.errstate(over="ignore", invalid="ignore"):
-        weight = np.exp(log_weight)
-        plain = weight * (np.expm1(scaled) - order * np.expm1(loss))
-    series = weight * order * (order - 1) / 2 * loss**2 * _series(loss, order)
-    # exp(a L) may overflow where the weight underflows; there only the joint exponent has meaning.
-    large = np.exp(np.minimum(joint, 700.0))
-    values = np.where(np.abs(scaled) < _SERIES, series, np.where(scaled < 600.0, plain, large))
+    weight = np.exp(log_weight)
+    series = loss * loss * (1 + loss * ((order + 1) / 3 + loss * ((order * order + order + 1) / 12)))
+    series *= order * (order - 1) / 2
+    top = scaled.max()
+    if top < 600.0:
+        plain = np.expm1(scaled) - order * np.expm1(loss)
+        values = weight * np.where(np.abs(scaled) < _SERIES, series, plain)
+    else:
+        # exp(a L) may overflow where the weight underflows; there only the joint exponent has meaning.
+        low = np.minimum(scaled, 600.0)
+        plain = np.expm1(low) - order * np.expm1(np.minimum(loss, 600.0))
+        large = np.exp(np.minimum(scaled + log_weight, 700.0))
+        values = np.where(scaled < 600.0, weight * np.where(np.abs(scaled) < _SERIES, series, plain), large)
     result: Floats = np.maximum(values, 0.0).sum(axis=1)
-    return result
-
-
-def _series(loss: "Floats", order: float) -> "Floats":
-    result: Floats = 1 + (order + 1) * loss / 3 + (order * order + order + 1) * loss**2 / 12
     return result
 
 
