@@ -13,12 +13,21 @@ from google.protobuf.message import DecodeError  # type: ignore[import-untyped]
 
 from mindveil.runtime.card import PrivacyCard
 from mindveil.tools.card import LayerSparsity, check_card, masked_sparsity, read_card, read_trace
+from mindveil.tools.onnx_passes.compact import VALUES
 from mindveil.tools.onnx_passes.constants import fold_constants
 from mindveil.tools.onnx_passes.graph import Array, Graph, Value
 from mindveil.tools.onnx_passes.protobuf import from_model
 from mindveil.tools.onnx_passes.session import run
 
-__all__ = ["Inspection", "inspect", "layer_sparsity", "load_model", "logical_weights"]
+__all__ = [
+    "Inspection",
+    "inspect",
+    "layer_sparsity",
+    "load_model",
+    "logical_weights",
+    "parameter_count",
+    "value_names",
+]
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,7 +38,7 @@ class Inspection:
         layers: the trained weights of two or more dimensions.
         sparsity: share of zeros over all of them.
         masked_sparsity: share of zeros over those that have zeros, which is what a card's sparsity means.
-        parameters: floating-point numbers that the deployed network computes with, biases included.
+        parameters: numbers of the weights and biases, whatever their form of storage.
         bytes: size of the file.
         values: names of the intermediate values that an attack or a reader can cut at, in order.
     """
@@ -64,20 +73,20 @@ def inspect(path: str | Path) -> Inspection:
     model = load_model(path)
     card, trace = read_card(model), read_trace(model)
     graph = from_model(model)
-    layers = layer_sparsity(trace.weights, logical_weights(graph, trace.weights))
+    stored = logical_weights(graph, trace.weights)
+    layers = layer_sparsity(trace.weights, stored)
     check_card(card, layers)
-    plain = fold_constants(graph)
     return Inspection(
         path=str(path),
         card=card,
         layers=layers,
         sparsity=_total_sparsity(layers),
         masked_sparsity=masked_sparsity(layers),
-        parameters=sum(array.size for array in plain.weights.values() if array.dtype.kind == "f"),
+        parameters=parameter_count(graph, stored),
         bytes=Path(path).stat().st_size,
         inputs=graph.inputs,
         outputs=graph.outputs,
-        values=tuple(name for node in plain.nodes for name in node.outputs if name),
+        values=value_names(graph),
         opset=graph.opset,
         producer=f"{model.producer_name} {model.producer_version}",
         passes=trace.passes,
@@ -113,6 +122,20 @@ def logical_weights(graph: Graph, names: Mapping[str, Any]) -> dict[str, Array]:
         constant = _constant_nodes(graph)
         stored.update(run(replace(graph, nodes=constant, inputs=(), shapes={}), {}, outputs=rebuilt))
     return stored
+
+
+def parameter_count(graph: Graph, weights: Mapping[str, Array]) -> int:
+    """The numbers in ``weights`` and in all that is stored besides them (biases, statistics), as floats."""
+    others = (array for name, array in graph.weights.items() if name not in weights and name != VALUES)
+    return sum(array.size for array in weights.values()) + sum(
+        array.size for array in others if array.dtype.kind == "f"
+    )
+
+
+def value_names(graph: Graph) -> tuple[str, ...]:
+    """Names of the values that depend on the input, without steps inside an operation."""
+    plain = fold_constants(graph)
+    return tuple(name for node in plain.nodes for name in node.outputs if name and "/" not in name)
 
 
 def layer_sparsity(trained: Mapping[str, Mapping[str, Any]], stored: Mapping[str, Array]) -> tuple[LayerSparsity, ...]:

@@ -108,6 +108,8 @@ def _join_array(one: np.ndarray[Any, Any], two: np.ndarray[Any, Any], where: str
     """The constant itself, or the part that is the same for every row (to be broadcast along the batch)."""
     if one.shape == two.shape and np.array_equal(one, two, equal_nan=one.dtype.kind == "f"):
         return one
+    if one.ndim == two.ndim == 1 and len(one) == len(two) and one.dtype.kind in "iu":
+        return _join_value(tuple(one.tolist()), tuple(two.tolist()), where)
     if one.ndim == two.ndim:
         axes = [axis for axis in range(one.ndim) if one.shape[axis] != two.shape[axis]]
         if len(axes) == 1 and (one.shape[axes[0]], two.shape[axes[0]]) == TRACED_BATCHES:

@@ -89,19 +89,24 @@ class Call:
 
     def emit_many(self, op: str, inputs: Sequence[str], outputs: int, attributes: dict[str, Any]) -> list[str]:
         """One node with several outputs."""
-        names = [self.emitter.unique(f"{self.label}.{op.lower()}") for _ in range(outputs)]
+        names = [self.emitter.unique(f"{self.label}/{op.lower()}") for _ in range(outputs)]
         self.emitter.add_node(op, inputs, names, attributes)
         return names
 
     def cast(self, name: str, dtype: str) -> str:
         """The value converted to another element type."""
-        value = self.emit("Cast", name, to=_onnx_type(dtype))
-        self.emitter.types[value] = TensorType(dtype, self.emitter.types[name].shape)
+        value = self.emit("Cast", name, to=self.type_code(dtype))
+        if name in self.emitter.types:
+            self.emitter.types[value] = TensorType(dtype, self.emitter.types[name].shape)
         return value
+
+    def type_code(self, dtype: str) -> int:
+        """ONNX's number for an element type."""
+        return int(helper.np_dtype_to_tensor_dtype(np.dtype(dtype)))
 
     def array(self, array: Array, role: str = "constant") -> str:
         """An initializer for this operation."""
-        return self.emitter.add_weight(f"{self.label}.{role}", array)
+        return self.emitter.add_weight(f"{self.label}/{role}", array)
 
     def floats(self, value: float, dtype: str) -> str:
         """A scalar initializer."""
@@ -155,7 +160,3 @@ def _default_type(value: Any) -> str:
     if isinstance(value, np.ndarray):
         return str(value.dtype.name)
     return "bool" if isinstance(value, bool) else "int64" if isinstance(value, int) else "float32"
-
-
-def _onnx_type(dtype: str) -> int:
-    return int(helper.np_dtype_to_tensor_dtype(np.dtype(dtype)))

@@ -7,6 +7,7 @@ The rule, which attacks and users rely on:
 * a value made from one other value appends the operation: ``fc1_relu``, ``conv1_relu_maxpool``;
 * a value made from several has the Cell it was made in and the operation: ``layer1.0_add``;
 * a name already taken gets ``_2``, ``_3``, ... in the order of execution;
+* a name with a slash (``conv1_relu_maxpool/phases``) is a step inside an operation, and may change;
 * the network's result is ``logits`` (a second and third result ``output_1``, ``output_2``).
 """
 

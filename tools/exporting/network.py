@@ -20,6 +20,9 @@ from mindveil.tools.onnx_passes.graph import Array
 
 __all__ = ["evaluation_mode", "input_names", "load_checkpoint", "parameters", "run", "trace"]
 
+COMPILE_ERRORS = (RuntimeError, TypeError, ValueError, NotImplementedError, AttributeError, SyntaxError, LookupError)
+"""What MindSpore's compiler raises for code it does not understand."""
+
 
 def trace(network: Any, shapes: Sequence[tuple[int, ...]], dtypes: Sequence[str]) -> SourceGraph:
     """The network's forward graph, with the batch size as a symbol.
@@ -94,7 +97,7 @@ def _trace_at(network: Any, shapes: Sequence[tuple[int, ...]], dtypes: Sequence[
         file = Path(folder) / "network.mindir"
         try:
             mindspore.export(network, *examples, file_name=str(file), file_format="MINDIR")
-        except (RuntimeError, TypeError, ValueError, NotImplementedError) as error:
+        except COMPILE_ERRORS as error:
             raise UnsupportedModelError(
                 f"MindSpore cannot compile {type(network).__name__} for inputs {[item.shape for item in examples]}: "
                 f"{str(error).strip().splitlines()[0]}"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, TypeAlias
@@ -19,11 +19,9 @@ from mindveil.tools.card import ExportTrace, check_card, metadata, seal
 from mindveil.tools.exporting.report import ExportReport
 from mindveil.tools.exporting.translate import translate
 from mindveil.tools.exporting.verify import verify
-from mindveil.tools.inspection import layer_sparsity, logical_weights
-from mindveil.tools.onnx_passes.constants import fold_constants
+from mindveil.tools.inspection import layer_sparsity, logical_weights, parameter_count, value_names
 from mindveil.tools.onnx_passes.graph import Array, Graph
-from mindveil.tools.onnx_passes.measure import size_of
-from mindveil.tools.onnx_passes.pipeline import OPTIMIZE, Optimize, PassStep, optimise
+from mindveil.tools.onnx_passes.pipeline import OPTIMIZE, Optimize, optimise
 from mindveil.tools.onnx_passes.protobuf import to_model
 
 __all__ = ["DEFAULT_OPSET", "OPSETS", "export"]
@@ -45,6 +43,7 @@ def export(
     checkpoint: str | Path | None = None,
     samples: Array | Sequence[Array] | None = None,
     opset: int = DEFAULT_OPSET,
+    keep: Sequence[str] = (),
 ) -> ExportReport:
     """Writes a MindSpore network as an ONNX file, after comparing the two.
 
@@ -59,6 +58,8 @@ def export(
         samples: real inputs to verify on, one array or one for each input; random normal numbers otherwise. Needed
             where an input is not float32.
         opset: 20, 21 or 22.
+        keep: names of intermediate values that must stay in the file, such as ``conv1_relu``; the passes may otherwise
+            merge a batch normalisation into its layer or an activation into the pool behind it.
 
     Returns:
         What each pass gained, and the differences from MindSpore.
@@ -87,15 +88,26 @@ def export(
         numbers = mindspore_side.parameters(network)
         names = mindspore_side.input_names(network, len(examples))
         traced = translate(source, numbers, names, opset)
-        graph, steps = optimise(traced, optimize)
+        graph, steps = optimise(traced, optimize, keep)
         feeds = [value.name for value in graph.inputs]
         differences = verify(
             to_model(graph).SerializeToString(), lambda batch: mindspore_side.run(network, batch), examples, feeds
         )
-    report = _report(target, optimize, graph, steps, differences)
-    model = _finished(graph, report, _trained_weights(traced), card, mindspore_side.versions())
-    size = _write(model, target)
-    return replace(report, bytes=size)
+    trained = _trained_weights(traced)
+    stored = logical_weights(graph, trained)
+    report = ExportReport(
+        path=str(target),
+        optimize=optimize,
+        bytes=0,
+        parameters=parameter_count(graph, stored),
+        passes=steps,
+        differences=differences,
+        values=value_names(graph),
+    )
+    card = PrivacyCard(mode="public") if card is None else card
+    check_card(card, layer_sparsity(trained, stored))
+    model = _finished(graph, report, trained, card, mindspore_side.versions())
+    return replace(report, bytes=_write(model, target))
 
 
 def _target(path: str | Path) -> Path:
@@ -149,18 +161,10 @@ def _trained_weights(graph: Graph) -> dict[str, dict[str, Any]]:
     }
 
 
-def _report(target: Path, optimize: str, graph: Graph, steps: tuple[PassStep, ...], differences: Any) -> ExportReport:
-    plain = fold_constants(graph)
-    values = tuple(name for node in plain.nodes for name in node.outputs if name)
-    return ExportReport(str(target), optimize, 0, size_of(plain).parameters, steps, differences, values)
-
-
 def _finished(
-    graph: Graph, report: ExportReport, trained: dict[str, Any], card: PrivacyCard | None, versions: Any
+    graph: Graph, report: ExportReport, trained: dict[str, Any], card: PrivacyCard, versions: Mapping[str, str]
 ) -> onnx.ModelProto:
-    """The model with card, trace and digest; the card is checked against the weights that the file will hold."""
-    card = PrivacyCard(mode="public") if card is None else card
-    check_card(card, layer_sparsity(trained, logical_weights(graph, trained)))
+    """The model with card, trace and digest."""
     trace = ExportTrace(
         version=__version__,
         optimize=report.optimize,

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
+from mindveil.tools.exporting.activations import name_activations
 from mindveil.tools.exporting.call import Bound, Call
 from mindveil.tools.exporting.emitter import Emitter
 from mindveil.tools.exporting.naming import layer_of, output_names, value_name
@@ -56,7 +57,7 @@ def translate(graph: SourceGraph, parameters: Mapping[str, Array], input_names: 
             walk.layers[value] = layer_of(parameter)
     for operation in graph.operations:
         walk.bound[operation.output] = walk.visit(operation)
-    return walk.finish(walk.bound[graph.output])
+    return name_activations(walk.finish(walk.bound[graph.output]))
 
 
 def _reads(graph: SourceGraph) -> list[str]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import replace
 
 import numpy as np
@@ -15,17 +16,18 @@ OUT_AXIS = {"Conv": 0, "ConvTranspose": 1}
 DEFAULT_EPSILON = 1e-5
 
 
-def fold_batch_norm(graph: Graph) -> Graph:
+def fold_batch_norm(graph: Graph, keep: Collection[str] = ()) -> Graph:
     """Scales the weights of a layer by what its batch normalisation would do; the sum keeps the later value's name.
 
-    A layer is left alone if something else reads its output or its weight. Zeros stay zeros.
+    A layer is left alone if something else reads its output or its weight, or if its own value is in ``keep``. Zeros
+    stay zeros.
     """
     by_output = {node.outputs[0]: node for node in graph.nodes}
     read = readers(graph)
     weights = dict(graph.weights)
     gone: set[int] = set()
     changed: dict[int, Node] = {}
-    outputs = {item.name for item in graph.outputs}
+    outputs = {item.name for item in graph.outputs} | set(keep)
     for norm in graph.nodes:
         if norm.op != "BatchNormalization" or not all(name in weights for name in norm.inputs[1:]):
             continue

@@ -13,9 +13,9 @@ from mindveil.tools.onnx_passes.graph import Array, Graph, Node, fresh_name
 
 __all__ = ["GAPS", "POSITIONS", "VALUES", "compact_sparse_weights"]
 
-GAPS = "sparse.gaps"
-VALUES = "sparse.values"
-POSITIONS = "sparse.positions"
+GAPS = "sparse/gaps"
+VALUES = "sparse/values"
+POSITIONS = "sparse/positions"
 LARGEST_GAP = 255
 BYTES_PER_ENTRY = 5
 BYTES_PER_WEIGHT = 220
@@ -60,19 +60,19 @@ def _encode(flat: Array) -> tuple[Array, Array]:
 
 def _rebuild(graph: Graph, chosen: list[str], total: int) -> tuple[list[Node], dict[str, Array]]:
     extra: dict[str, Array] = {
-        "sparse.axis": np.array(0, np.int64),
-        "sparse.size": np.array([total], np.int64),
-        "sparse.sizes": np.array([graph.weights[name].size for name in chosen], np.int64),
+        "sparse/axis": np.array(0, np.int64),
+        "sparse/size": np.array([total], np.int64),
+        "sparse/sizes": np.array([graph.weights[name].size for name in chosen], np.int64),
     }
     nodes = [
-        Node("Cast", (GAPS,), ("sparse.gaps_int32",), {"to": 6}),
-        Node("CumSum", ("sparse.gaps_int32", "sparse.axis"), (POSITIONS,)),
-        Node("ConstantOfShape", ("sparse.size",), ("sparse.zeros",)),
-        Node("ScatterElements", ("sparse.zeros", POSITIONS, VALUES), ("sparse.flat",), {"axis": 0}),
+        Node("Cast", (GAPS,), ("sparse/gaps_int32",), {"to": 6}),
+        Node("CumSum", ("sparse/gaps_int32", "sparse/axis"), (POSITIONS,)),
+        Node("ConstantOfShape", ("sparse/size",), ("sparse/zeros",)),
+        Node("ScatterElements", ("sparse/zeros", POSITIONS, VALUES), ("sparse/flat",), {"axis": 0}),
     ]
-    parts = [fresh_name(graph, f"{name}.flat") for name in chosen]
-    nodes.append(Node("Split", ("sparse.flat", "sparse.sizes"), tuple(parts), {"axis": 0}))
+    parts = [fresh_name(graph, f"{name}/flat") for name in chosen]
+    nodes.append(Node("Split", ("sparse/flat", "sparse/sizes"), tuple(parts), {"axis": 0}))
     for name, part in zip(chosen, parts, strict=True):
-        extra[f"{name}.shape"] = np.array(graph.weights[name].shape, np.int64)
-        nodes.append(Node("Reshape", (part, f"{name}.shape"), (name,)))
+        extra[f"{name}/shape"] = np.array(graph.weights[name].shape, np.int64)
+        nodes.append(Node("Reshape", (part, f"{name}/shape"), (name,)))
     return nodes, extra

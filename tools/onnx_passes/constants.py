@@ -32,7 +32,7 @@ def fold_constants(graph: Graph) -> Graph:
     if not waiting:
         return drop_unused(graph)
     values = _computed(graph, waiting, needed)
-    names = _inherited_names(graph, nodes, waiting, needed)
+    names = _inherited_names(graph, nodes, waiting, values)
     weights = {**graph.weights, **{names.get(name, name): values[name] for name in needed}}
     kept = [replace(node, inputs=tuple(names.get(name, name) for name in node.inputs)) for node in nodes]
     return drop_unused(graph.with_nodes(kept, weights))
@@ -71,8 +71,10 @@ def _computed(graph: Graph, waiting: list[Node], needed: list[str]) -> Mapping[s
     return run(alone, {}, outputs=needed)
 
 
-def _inherited_names(graph: Graph, nodes: list[Node], waiting: list[Node], needed: list[str]) -> dict[str, str]:
-    """For each folded value the name of the largest weight behind it that nothing else uses."""
+def _inherited_names(
+    graph: Graph, nodes: list[Node], waiting: list[Node], values: Mapping[str, Array]
+) -> dict[str, str]:
+    """For each folded value the name of the weight behind it that is most like it and that nothing else uses."""
     origins: dict[str, set[str]] = {name: {name} for name in graph.weights}
     for node in waiting:
         found = set().union(*(origins[name] for name in node.inputs if name))
@@ -80,11 +82,15 @@ def _inherited_names(graph: Graph, nodes: list[Node], waiting: list[Node], neede
     outputs = {item.name for item in graph.outputs}
     taken = {name for node in nodes for name in node.inputs} | outputs
     names: dict[str, str] = {}
-    for name in needed:
+    for name in values:
         if name in outputs:
             continue
         free = [origin for origin in sorted(origins[name]) if origin not in taken]
         if free:
-            names[name] = max(free, key=lambda origin: graph.weights[origin].size)
+            names[name] = max(free, key=lambda origin: _likeness(graph.weights[origin], values[name]))
             taken.add(names[name])
     return names
+
+
+def _likeness(weight: Array, value: Array) -> tuple[bool, bool, int]:
+    return weight.shape == value.shape, weight.size == value.size, weight.size

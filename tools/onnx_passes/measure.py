@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import statistics
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -13,12 +12,15 @@ from mindveil.tools.onnx_passes.graph import Graph
 from mindveil.tools.onnx_passes.protobuf import to_model
 from mindveil.tools.onnx_passes.session import make_session, random_inputs
 
-__all__ = ["TIMED_BATCHES", "Size", "latencies", "size_of"]
+__all__ = ["TIMED_BATCHES", "Size", "Timing", "compare", "size_of"]
 
 TIMED_BATCHES = (1, 32)
-ROUNDS = 15
-SLICE_NS = 3_000_000
+ROUNDS = 21
+LOW = 0.25
+MOST_RUNS = 200
+SLICE_MS = 3.0
 """How long one candidate runs before the next has its turn."""
+NS_PER_MS = 1e6
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,26 +42,53 @@ def size_of(graph: Graph) -> Size:
     )
 
 
-def latencies(graphs: Sequence[Graph], rows: int) -> tuple[float, ...]:
-    """Milliseconds of CPU time of one run for each graph, on one thread.
+@dataclass(frozen=True, slots=True)
+class Timing:
+    """One graph timed against the first of its group.
 
-    The candidates take turns, and each has the median of its turns, so that a machine busy with other work slows all
-    of them alike and the ratios stay fair.
+    Attributes:
+        milliseconds: median CPU time of one run.
+        ratio: median over the rounds of its time to the first graph's in the same round.
+        low: the ratio that three rounds in four exceed; above 1 the graph is slower, whatever the noise.
     """
-    sessions = [make_session(to_model(graph).SerializeToString()) for graph in graphs]
-    names = [[value.name for value in graph.outputs] for graph in graphs]
-    feeds = [random_inputs(graph, rows) for graph in graphs]
-    counts = []
-    for session, outputs, feed in zip(sessions, names, feeds, strict=True):
-        session.run(outputs, feed)
+
+    milliseconds: float
+    ratio: float
+    low: float
+
+
+def compare(graphs: Sequence[Graph], rows: int) -> tuple[Timing, ...]:
+    """Times graphs side by side at a batch size, on one thread.
+
+    The graphs take turns in every round and are compared within it, so that a machine busy with other work slows all
+    of them alike.
+    """
+    turns = [_Turn(graph, rows) for graph in graphs]
+    times = np.array([[turn.milliseconds() for turn in turns] for _ in range(ROUNDS)])
+    ratios = times / times[:, :1]
+    return tuple(
+        Timing(
+            float(np.median(times[:, index])),
+            float(np.median(ratios[:, index])),
+            float(np.quantile(ratios[:, index], LOW)),
+        )
+        for index in range(len(graphs))
+    )
+
+
+class _Turn:
+    """A session that runs for about one slice at a time."""
+
+    def __init__(self, graph: Graph, rows: int) -> None:
+        self._session = make_session(to_model(graph).SerializeToString())
+        self._feed = random_inputs(graph, rows)
+        self._count = 1
+        self.milliseconds()
+        self._count = max(1, min(MOST_RUNS, int(SLICE_MS / max(self.milliseconds(), 1e-3))))
+
+    def milliseconds(self) -> float:
+        """CPU time of one run, averaged over a slice."""
         start = time.thread_time_ns()
-        session.run(outputs, feed)
-        counts.append(max(1, min(200, SLICE_NS // max(time.thread_time_ns() - start, 1))))
-    turns: list[list[float]] = [[] for _ in graphs]
-    for _ in range(ROUNDS):
-        for found, session, outputs, feed, count in zip(turns, sessions, names, feeds, counts, strict=True):
-            start = time.thread_time_ns()
-            for _ in range(count):
-                session.run(outputs, feed)
-            found.append((time.thread_time_ns() - start) / count / 1e6)
-    return tuple(statistics.median(found) for found in turns)
+        for _ in range(self._count):
+            self._session.run(None, self._feed)
+        return max(time.thread_time_ns() - start, 1) / self._count / NS_PER_MS

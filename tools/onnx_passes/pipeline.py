@@ -12,7 +12,8 @@ from mindveil.tools.onnx_passes.compact import compact_sparse_weights
 from mindveil.tools.onnx_passes.constants import fold_constants
 from mindveil.tools.onnx_passes.dead_units import remove_dead_units
 from mindveil.tools.onnx_passes.graph import Graph
-from mindveil.tools.onnx_passes.measure import TIMED_BATCHES, Size, latencies, size_of
+from mindveil.tools.onnx_passes.measure import TIMED_BATCHES, Size, Timing, compare, size_of
+from mindveil.tools.onnx_passes.polyphase import pool_by_phases, poolable
 from mindveil.tools.onnx_passes.protobuf import to_model
 from mindveil.tools.onnx_passes.shapes import with_shapes
 
@@ -21,8 +22,8 @@ __all__ = ["OPTIMIZE", "Optimize", "PassStep", "optimise"]
 Optimize: TypeAlias = Literal["none", "size", "speed", "both"]
 OPTIMIZE: tuple[str, ...] = get_args(Optimize)
 LANES = (1, 4, 8, 16)
-MARGIN = 1.02
-"""A candidate may take this much longer than the graph before (the noise of measuring) and still count as no slower."""
+ABOUT = 1.02
+"""Times closer than this count as equal: repeated measurements of one graph differ as much."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,8 +46,11 @@ class _Candidate:
     rewrite: Callable[[Graph], Graph]
 
 
-def optimise(graph: Graph, level: Optimize) -> tuple[Graph, tuple[PassStep, ...]]:
+def optimise(graph: Graph, level: Optimize, keep: Sequence[str] = ()) -> tuple[Graph, tuple[PassStep, ...]]:
     """The graph after the passes of a level, with one step for each pass.
+
+    Args:
+        keep: names of values that must still be in the graph afterwards.
 
     Levels: ``none`` folds masks and other constants only; ``size`` makes the smallest file; ``speed`` removes and
     reshapes what measurably helps under onnxruntime on this machine; ``both`` is ``speed``, then stored compactly.
@@ -58,11 +62,12 @@ def optimise(graph: Graph, level: Optimize) -> tuple[Graph, tuple[PassStep, ...]
     graph = _apply(graph, "fold_constants", fold_constants, steps)
     if level == "none":
         return _annotated(graph), tuple(steps)
-    graph = _apply(graph, "fold_batch_norm", fold_batch_norm, steps)
+    graph = _apply(graph, "fold_batch_norm", lambda before: fold_batch_norm(before, keep), steps)
     if level == "size":
         graph = _apply(graph, "remove_dead_units", remove_dead_units, steps)
     else:
-        graph = _fastest(graph, _candidates(), steps)
+        graph = _fastest(graph, _lane_candidates(), steps)
+        graph = _fastest(graph, _phase_candidates(graph, keep), steps)
     if level in ("size", "both"):
         graph = _compacted(graph, steps)
     return _annotated(graph), tuple(steps)
@@ -90,30 +95,54 @@ def _checked(graph: Graph, name: str, rewrite: Callable[[Graph], Graph]) -> tupl
         raise PassError(f"pass {name}: {error}") from error
 
 
-def _candidates() -> tuple[_Candidate, ...]:
+def _lane_candidates() -> tuple[_Candidate, ...]:
     def lane(multiple: int) -> Callable[[Graph], Graph]:
         return lambda graph: remove_dead_units(graph, multiple=multiple)
 
     return tuple(_Candidate(f"remove_dead_units(multiple={multiple})", lane(multiple)) for multiple in LANES)
 
 
+def _phase_candidates(graph: Graph, keep: Sequence[str]) -> tuple[_Candidate, ...]:
+    """The first pool by phases, or all of them."""
+    pooled = poolable(graph, keep)
+
+    def phases(names: Sequence[str]) -> Callable[[Graph], Graph]:
+        return lambda before: pool_by_phases(before, names)
+
+    chosen = {len(names): names for names in (pooled[:1], pooled) if names}
+    return tuple(_Candidate(f"pool_by_phases({', '.join(names)})", phases(names)) for names in chosen.values())
+
+
 def _fastest(graph: Graph, candidates: Sequence[_Candidate], steps: list[PassStep]) -> Graph:
-    """The candidate with the least time over the batches, if none of them takes longer than the graph as it is."""
+    """The fastest of the candidates and the graph itself; a candidate slower at any batch size is out."""
+    if not candidates:
+        return graph
     made = _distinct([(item.name, *_checked(graph, item.name, item.rewrite)) for item in candidates], graph)
     graphs = [graph, *(after for _, after, _ in made)]
-    times = list(zip(*(latencies(graphs, rows) for rows in TIMED_BATCHES), strict=True))
-    allowed = [index for index, row in enumerate(times) if _no_slower(row, times[0])]
-    best = min(allowed, key=lambda index: sum(one / base for one, base in zip(times[index], times[0], strict=True)))
+    timings = list(zip(*(compare(graphs, rows) for rows in TIMED_BATCHES), strict=True))
+    best = _choice(graphs, timings)
+    base = tuple(timing.milliseconds for timing in timings[0])
     for index, (name, after, difference) in enumerate(made, start=1):
-        note = "slower than another candidate" if index in allowed else "slower than before"
-        kept = index == best
-        step = PassStep(name, size_of(graph), size_of(after), difference, times[0], times[index], kept)
-        steps.append(step if kept else replace(step, note=note))
+        own = tuple(timing.milliseconds for timing in timings[index])
+        note = "" if index == best else "slower than before" if _slower(timings[index]) else "another is better"
+        steps.append(PassStep(name, size_of(graph), size_of(after), difference, base, own, index == best, note))
     return graphs[best]
 
 
-def _no_slower(row: Sequence[float], base: Sequence[float]) -> bool:
-    return all(one <= other * MARGIN for one, other in zip(row, base, strict=True))
+def _choice(graphs: Sequence[Graph], timings: Sequence[Sequence[Timing]]) -> int:
+    """Among the graphs that are about as fast as the fastest, the smallest."""
+    scores = {
+        index: sum(timing.ratio for timing in row)
+        for index, row in enumerate(timings)
+        if index == 0 or not _slower(row)
+    }
+    fast = [index for index, score in scores.items() if score <= min(scores.values()) * ABOUT]
+    return min(fast, key=lambda index: size_of(graphs[index]).bytes)
+
+
+def _slower(row: Sequence[Timing]) -> bool:
+    """Whether a graph is slower than the one before at some batch size, beyond the noise of measuring."""
+    return any(timing.low > ABOUT for timing in row)
 
 
 def _distinct(made: list[tuple[str, Graph, float]], graph: Graph) -> list[tuple[str, Graph, float]]:

@@ -3,12 +3,27 @@
 from __future__ import annotations
 
 from mindveil.tools.exporting.call import Translation
-from mindveil.tools.exporting.operations import activation, convolution, pooling, products, shape
+from mindveil.tools.exporting.operations import (
+    activation,
+    arithmetic,
+    convolution,
+    indexing,
+    normalisation,
+    pooling,
+    products,
+    recurrent,
+    reduction,
+    resampling,
+    shape,
+)
 
 __all__ = ["TABLE"]
 
+FAMILIES = (
+    *(products, convolution, recurrent, normalisation, pooling, activation),
+    *(arithmetic, reduction, shape, resampling, indexing),
+)
+
 TABLE: dict[str, Translation] = {
-    name: translation
-    for family in (products, convolution, pooling, activation, shape)
-    for name, translation in family.TRANSLATIONS.items()
+    name: translation for family in FAMILIES for name, translation in family.TRANSLATIONS.items()
 }

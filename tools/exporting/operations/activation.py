@@ -23,6 +23,17 @@ def _relu6(call: Call) -> str:
     return call.emit("Clip", call.tensor(0), call.floats(0.0, kind), call.floats(6.0, kind))
 
 
+def _fast_gelu(call: Call) -> str:
+    """``x * sigmoid(1.702 x)``."""
+    value, kind = call.tensor(0), call.result().dtype
+    return call.emit("Mul", value, call.emit("Sigmoid", call.emit("Mul", value, call.floats(1.702, kind))))
+
+
+def _celu(call: Call) -> str:
+    alpha = call.constant(1) if call.has_constant(1) else call.attribute("alpha", 1.0)
+    return call.emit("Celu", call.tensor(0), alpha=float(alpha))
+
+
 def _silu(call: Call) -> str:
     value = call.tensor(0)
     return call.emit("Mul", value, call.emit("Sigmoid", value))
@@ -108,6 +119,8 @@ TRANSLATIONS: dict[str, Translation] = {
     "SeLUExt": _named("Selu"),
     "SiLU": _silu,
     "GeLU": _gelu_tanh,
+    "FastGeLU": _fast_gelu,
+    "CeLU": _celu,
     "Elu": _elu,
     "EluExt": _elu,
     "LeakyReLU": _leaky_relu,

@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
+from typing import Any
+
+import numpy as np
+
 from mindveil.tools.exporting.call import Call, Translation
 from mindveil.tools.exporting.emitter import vector
+from mindveil.tools.onnx_passes.graph import Array
 
 __all__ = ["TRANSLATIONS"]
 
@@ -42,28 +47,76 @@ def _max_pool_padded(call: Call) -> list[str]:
     return [value]
 
 
-def _adaptive(call: Call, pool: str, reduce: str) -> str:
-    """A pool whose windows follow from the output size; ONNX has it where the windows are all equal."""
-    sizes, wanted = call.type_of(0).shape[-2:], call.result().shape[-2:]
-    rank = len(call.type_of(0).shape)
-    if wanted == (1, 1):
-        axes = call.array(vector([rank - 2, rank - 1]), "axes")
-        return call.emit(reduce, call.tensor(0), axes, keepdims=1)
-    if any(not isinstance(size, int) or not isinstance(want, int) for size, want in zip(sizes, wanted, strict=True)):
-        call.refuse("its image size depends on the batch size")
-    steps = [(int(str(size)), int(str(want))) for size, want in zip(sizes, wanted, strict=True)]
-    if any(size % want for size, want in steps):
-        call.refuse(f"image {steps[0][0]}x{steps[1][0]} does not divide into {steps[0][1]}x{steps[1][1]} equal windows")
-    kernel = tuple(size // want for size, want in steps)
-    return call.emit(pool, call.tensor(0), kernel_shape=kernel, strides=kernel)
+def _average_pool_3d(call: Call) -> str:
+    """``AvgPool3D``, which MindSpore also runs for padded two-dimensional pools."""
+    if call.attribute("divisor_override", 0):
+        call.refuse("it divides by a number of its own (divisor_override)")
+    return call.emit(
+        "AveragePool", call.tensor(0), **_volume(call), count_include_pad=int(bool(call.attribute("count_include_pad")))
+    )
+
+
+def _max_pool_3d(call: Call) -> str:
+    return call.emit("MaxPool", call.tensor(0), **_volume(call))
+
+
+def _volume(call: Call) -> dict[str, Any]:
+    pairs = call.attribute("pad_list")
+    return {
+        "kernel_shape": tuple(call.attribute("kernel_size"))[-3:],
+        "strides": tuple(call.attribute("strides"))[-3:],
+        "pads": (*pairs[0::2], *pairs[1::2]),
+        "ceil_mode": int(bool(call.attribute("ceil_mode", False))),
+    }
 
 
 def _adaptive_average(call: Call) -> str:
-    return _adaptive(call, "AveragePool", "ReduceMean")
+    """Windows that follow from the output's size; where they differ, the mean is a product with two matrices."""
+    sizes, wanted = _image(call)
+    if wanted == (1, 1):
+        return call.emit("ReduceMean", call.tensor(0), _image_axes(call), keepdims=1)
+    if all(size % want == 0 for size, want in zip(sizes, wanted, strict=True)):
+        kernel = tuple(size // want for size, want in zip(sizes, wanted, strict=True))
+        return call.emit("AveragePool", call.tensor(0), kernel_shape=kernel, strides=kernel)
+    kind = call.result().dtype
+    rows, columns = (_window_means(size, want).astype(kind) for size, want in zip(sizes, wanted, strict=True))
+    across = call.emit("MatMul", call.tensor(0), call.array(np.ascontiguousarray(columns.T), "columns"))
+    return call.emit("MatMul", call.array(rows, "rows"), across)
 
 
 def _adaptive_max(call: Call) -> list[str]:
-    return [_adaptive(call, "MaxPool", "ReduceMax")]
+    """The place of each maximum, MindSpore's second result, is not kept."""
+    sizes, wanted = _image(call)
+    if wanted == (1, 1):
+        return [call.emit("ReduceMax", call.tensor(0), _image_axes(call), keepdims=1)]
+    if any(size % want for size, want in zip(sizes, wanted, strict=True)):
+        call.refuse(f"an image of {sizes} does not divide into {wanted} equal windows")
+    kernel = tuple(size // want for size, want in zip(sizes, wanted, strict=True))
+    return [call.emit("MaxPool", call.tensor(0), kernel_shape=kernel, strides=kernel)]
+
+
+def _image(call: Call) -> tuple[tuple[int, ...], tuple[int, ...]]:
+    """Height and width before and after."""
+    before, after = call.type_of(0).shape[-2:], call.result().shape[-2:]
+    sizes = tuple(size for size in before if isinstance(size, int))
+    wanted = tuple(size for size in after if isinstance(size, int))
+    if len(sizes) < 2 or len(wanted) < 2:
+        call.refuse("its image size depends on the batch size")
+    return sizes, wanted
+
+
+def _image_axes(call: Call) -> str:
+    rank = len(call.type_of(0).shape)
+    return call.array(vector([rank - 2, rank - 1]), "axes")
+
+
+def _window_means(size: int, wanted: int) -> Array:
+    """A matrix (wanted, size) whose row k averages positions floor(k*size/wanted) to ceil((k+1)*size/wanted)."""
+    matrix = np.zeros((wanted, size))
+    for row in range(wanted):
+        start, stop = row * size // wanted, -(-(row + 1) * size // wanted)
+        matrix[row, start:stop] = 1 / (stop - start)
+    return matrix
 
 
 def _window(value: int | tuple[int, ...]) -> tuple[int, int]:
@@ -94,6 +147,8 @@ def _pads(call: Call, kernel: tuple[int, int], strides: tuple[int, int], mode: i
 TRANSLATIONS: dict[str, Translation] = {
     "MaxPool": _max_pool,
     "AvgPool": _average_pool,
+    "MaxPool3D": _max_pool_3d,
+    "AvgPool3D": _average_pool_3d,
     "MaxPool3DWithArgmax": _max_pool_padded,
     "AdaptiveAvgPool2D": _adaptive_average,
     "AdaptiveMaxPool2D": _adaptive_max,

@@ -178,6 +178,12 @@ def _broadcast_to(call: Call) -> str:
     return call.emit("Expand", call.tensor(0), call.sizes(call.result().shape))
 
 
+def _fill(call: Call) -> str:
+    """``FillV2(shape, value)``."""
+    value = call.tensor(1, call.result().dtype)
+    return call.emit("Expand", value, call.sizes(call.result().shape))
+
+
 def _reverse(call: Call) -> str:
     axes = call.constant(1) if call.has_constant(1) else call.attribute("axis", ())
     rank = len(call.type_of(0).shape)
@@ -207,6 +213,7 @@ TRANSLATIONS: dict[str, Translation] = {
     "Pad": _pad,
     "Tile": _tile,
     "BroadcastTo": _broadcast_to,
+    "FillV2": _fill,
     "ReverseV2": _reverse,
     "Identity": _identity,
     "StopGradient": _identity,
