@@ -1,0 +1,1 @@
+"""Tests of mindveil.tools.report."""
