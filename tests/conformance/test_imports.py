@@ -28,6 +28,8 @@ MINDSPORE_FILES = {
     "runtime/suppress.py",
     "runtime/training.py",
     "tools/exporting/network.py",
+    "tools/jobs/exporting.py",
+    "tools/jobs/training.py",
 }
 ONNX = {"onnx", "onnx_ir", "onnxruntime"}
 
