@@ -15,7 +15,7 @@ from onnx.reference import ReferenceEvaluator
 
 from mindveil.tools.gradients import UnsupportedNodeError, input_gradient
 
-from .cases import small_network
+from .networks import small_network
 
 Array = NDArray[Any]
 INT64 = onnx.TensorProto.INT64

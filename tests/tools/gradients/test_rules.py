@@ -15,7 +15,8 @@ from scipy import special
 
 from mindveil.tools.gradients import RULES, gradient_name, input_gradient
 
-from .cases import CASES, Case
+from .case import Case
+from .cases import CASES
 
 STEP = 1e-6
 
