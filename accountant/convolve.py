@@ -83,6 +83,13 @@ class TailLaw:
         plain = math.exp(min(math.log(value) + self.log_scale, 0.0)) if value > 0 else 0.0
         return min(1.0, plain + self.infinite) if upper else plain
 
+    def power(self, false_positive_rate: float) -> float:
+        """The highest true positive rate that delta allows: the least of delta(e) + exp(e) * rate over the window."""
+        with np.errstate(over="ignore"):
+            value = self.mass - np.exp(self.losses - self.centre) * self.likelihood + self.error
+            plain = np.exp(np.minimum(np.log(np.maximum(value, 1e-300)) + self.log_scale, 0.0)) + self.infinite
+            return float(np.min(np.minimum(plain, 1.0) + np.exp(np.minimum(self.losses, 700.0)) * false_positive_rate))
+
 
 def best_tilt(
     parts: list[tuple[GridLoss, int]], h: float, guess: float, *, delta: float | None = None, epsilon: float = 0.0

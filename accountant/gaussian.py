@@ -41,6 +41,8 @@ def normal_cdf(x: float) -> float:
 
 def log_normal_cdf(x: float) -> float:
     """Log of the standard normal distribution function, also where the function itself underflows."""
+    if x > 0:
+        return math.log1p(-normal_cdf(-x))
     if x > -30:
         return math.log(normal_cdf(x))
     # The continued fraction of the Mills ratio converges at once this far out.

@@ -4,14 +4,13 @@ import math
 from typing import Literal, get_args
 
 from mindveil.accountant.checks import Relation, delta_value, epsilon_value, one_of, relation, trusted
-from mindveil.accountant.events import Event
+from mindveil.accountant.events import Event, ZeroConcentrated
 from mindveil.accountant.gaussian import gaussian_delta, gaussian_epsilon
-from mindveil.accountant.rdp import curve_of, renyi_delta, renyi_epsilon
-from mindveil.accountant.terms import Terms, terms_of
+from mindveil.accountant.terms import Allocated, Concentrated, Pure, SampledGaussian, Terms, terms_of
 
-__all__ = ["Method", "delta", "epsilon", "epsilon_bounds"]
+__all__ = ["METHODS", "Method", "delta", "epsilon", "epsilon_bounds", "zcdp"]
 
-Method = Literal["rdp", "pld"]
+Method = Literal["rdp", "pld", "zcdp"]
 METHODS: tuple[str, ...] = get_args(Method)
 
 
@@ -23,7 +22,8 @@ def epsilon(
     Args:
         delta: strictly between 0 and 1.
         neighbouring: what differs between two data sets that must look alike.
-        method: ``"rdp"``, fast and within some percent; ``"pld"``, tight.
+        method: ``"rdp"``, fast and within some percent; ``"pld"``, tight; ``"zcdp"``, without amplification by
+            sampling.
 
     Raises:
         TypeError, ValueError: an argument is no event or out of range.
@@ -37,6 +37,8 @@ def epsilon(
     terms = terms_of(event, relation(neighbouring))
     if one_of("method", method, METHODS) == "rdp":
         return _renyi(terms, wanted)
+    if method == "zcdp":
+        return _renyi(terms_of(ZeroConcentrated(zcdp(event, neighbouring=neighbouring))), wanted)
     exact = _closed_form(terms, wanted)
     if exact is not None:
         return exact
@@ -51,12 +53,15 @@ def delta(
     """An upper bound of the delta of ``event`` at an ``epsilon`` of at least 0; otherwise as :func:`epsilon`."""
     wanted = epsilon_value(epsilon)
     terms = terms_of(event, relation(neighbouring))
-    one_of("method", method, METHODS)
+    if one_of("method", method, METHODS) == "zcdp":
+        terms = terms_of(ZeroConcentrated(zcdp(event, neighbouring=neighbouring)))
     if terms.infinite:
         return 1.0
     if terms.empty:
         return 0.0
-    if method == "rdp":
+    if method in ("rdp", "zcdp"):
+        from mindveil.accountant.rdp import curve_of, renyi_delta  # loads NumPy, which takes most of an import's time
+
         return renyi_delta(curve_of(terms), wanted).value
     if not terms.counted:
         return trusted("delta", gaussian_delta(math.sqrt(terms.signal), wanted))
@@ -83,11 +88,46 @@ def epsilon_bounds(event: Event, delta: float, *, neighbouring: Relation = "add_
     return trusted("epsilon", lower), trusted("epsilon", upper if exact is None else exact)
 
 
+def zcdp(event: Event, *, neighbouring: Relation = "add_or_remove_one") -> float:
+    """The rho of ``event`` in zero-concentrated differential privacy, counting every sampled step as unsampled.
+
+    The sampled Gaussian is not rho-zCDP for any rho that sampling made smaller, so no amplification is claimed.
+
+    >>> from mindveil.accountant import Composed, Gaussian, PoissonSampled
+    >>> zcdp(Composed(PoissonSampled(0.01, Gaussian(2.0)), 8))
+    1.0
+
+    Raises:
+        ValueError: something other than Gaussian noise or a zCDP guarantee without offset was released.
+
+    Source: Bun and Steinke 2016, proposition 1.6.
+    """
+    terms = terms_of(event, relation(neighbouring))
+    if terms.infinite:
+        raise ValueError("the event holds a release without noise, which has no rho")
+    rho = terms.signal / 2
+    for term, times in terms.counted.items():
+        if isinstance(term, SampledGaussian):
+            # A record that is replaced inside the batch moves the sum by twice the distance of present from absent.
+            rho += times * (4 if term.pair == "replaced" else 1) / (2 * term.noise**2)
+        elif isinstance(term, Allocated):
+            rho += times / (2 * term.noise**2)
+        elif isinstance(term, Concentrated) and term.offset == 0:
+            rho += times * term.rho
+        elif isinstance(term, Pure):
+            rho += times * term.epsilon**2 / 2
+        else:
+            raise ValueError(f"{term} has no known rho; use method='rdp'")
+    return trusted("rho", rho)
+
+
 def _renyi(terms: Terms, delta: float) -> float:
     if terms.infinite:
         return math.inf
     if terms.empty:
         return 0.0
+    from mindveil.accountant.rdp import curve_of, renyi_epsilon  # loads NumPy, which takes most of an import's time
+
     return renyi_epsilon(curve_of(terms), delta).value
 
 

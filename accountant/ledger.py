@@ -6,10 +6,9 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, cast
 
-from mindveil.accountant.checks import Relation, count, delta_value, positive, relation
+from mindveil.accountant.checks import Relation, count, delta_value, positive, real, relation
 from mindveil.accountant.errors import BudgetExceeded, LedgerError
 from mindveil.accountant.events import Event, Sequence
-from mindveil.accountant.meter import Meter
 from mindveil.accountant.records import FORMAT, Entry, Scan, entry_fields, scan, write_line
 from mindveil.accountant.serialise import Json
 
@@ -24,12 +23,13 @@ class Ledger:
     """
 
     def __init__(self, path: Path, descriptor: int, content: Scan) -> None:
+        from mindveil.accountant.meter import Meter  # loads NumPy, which takes most of an import's time
+
         self._path = path
         self._descriptor = descriptor
         self._header = content.header
         self._hashes = list(content.hashes)
-        self._seen = set(content.hashes)
-        self._meter = Meter(self.neighbouring)
+        self._meter = Meter(self.neighbouring, self.filter_order)
         for entry in content.entries:
             self._meter.add(entry.event, entry.count)
 
@@ -43,8 +43,13 @@ class Ledger:
         neighbouring: Relation = "add_or_remove_one",
         target_epsilon: float | None = None,
         target_delta: float | None = None,
+        filter_order: float | None = None,
     ) -> "Ledger":
         """A new ledger at ``path``; the target, once set, can never be exceeded.
+
+        Args:
+            filter_order: fix the Renyi order now, because noise or sampling will be chosen from private results; the
+                ledger is then a privacy filter (see :class:`RenyiFilter`). Without it both must follow a public plan.
 
         Raises:
             FileExistsError: there is a file already; open it, for a ledger is never begun anew.
@@ -63,6 +68,7 @@ class Ledger:
             "neighbouring": relation(neighbouring),
             "target_epsilon": None if target_epsilon is None else positive("target_epsilon", target_epsilon).hex(),
             "target_delta": None if target_delta is None else delta_value(target_delta).hex(),
+            "filter_order": None if filter_order is None else _order(filter_order).hex(),
         }
         line, digest = write_line(header, "")
         where = Path(path)
@@ -141,6 +147,11 @@ class Ledger:
         return _maybe_float(self._header["target_delta"])
 
     @property
+    def filter_order(self) -> float | None:
+        """The Renyi order that all accounting of this run uses, if the run chooses its noise from private results."""
+        return _maybe_float(self._header["filter_order"])
+
+    @property
     def head(self) -> str:
         """The hash of the last record: what a checkpoint stores to prove what the ledger held."""
         return self._hashes[-1]
@@ -205,6 +216,13 @@ class Ledger:
 
 def _times(value: Any) -> int:
     return count("count", value, 1)
+
+
+def _order(value: object) -> float:
+    order = real("filter_order", value)
+    if order <= 1:
+        raise ValueError(f"filter_order is {order}, and must be above 1; order_for() finds a good one for a plan")
+    return order
 
 
 def _maybe_float(value: Json) -> float | None:

@@ -6,8 +6,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from mindveil.accountant.checks import Relation, count, delta_value, trusted
+from mindveil.accountant.convert import epsilon_from_order
 from mindveil.accountant.events import Composed, Event, Sequence
-from mindveil.accountant.rdp import curve_of, renyi_epsilon, total_cumulant
+from mindveil.accountant.rdp import cumulants, curve_of, renyi_epsilon, total_cumulant
 from mindveil.accountant.terms import terms_of
 
 if TYPE_CHECKING:
@@ -17,18 +18,26 @@ if TYPE_CHECKING:
 
 __all__ = ["Meter"]
 
-COARSE_ORDERS: "Floats" = 1 + np.exp(np.linspace(math.log(5e-3), math.log(2e3), 48))
+_COARSE: "Floats" = 1 + np.exp(np.linspace(math.log(2e-2), math.log(500), 14))
+_REMEMBERED = 10_000  # costs of different events kept
+_EXACT = 2_000  # with more different events than this the order is optimised only every so often
+_PATIENCE = 1.002
 
 
 class Meter:
-    """The Renyi curve of everything added so far, at a fixed table of orders, and the events run-length compressed."""
+    """The Renyi curve of everything added so far, at a small table of orders, and the events run-length compressed.
 
-    def __init__(self, neighbouring: Relation = "add_or_remove_one") -> None:
+    With ``order`` the table is that order alone and never changes: a filter, for noise that depends on the data.
+    """
+
+    def __init__(self, neighbouring: Relation = "add_or_remove_one", order: float | None = None) -> None:
         self._relation = neighbouring
-        self._orders = COARSE_ORDERS
+        self._fixed = order is not None
+        self._orders = _COARSE if order is None else np.array([order])
         self._total = np.zeros(len(self._orders))
         self._costs: dict[Event, Floats] = {}
         self._runs: list[tuple[Event, int]] = []
+        self._asked_at = 0.0
 
     @property
     def spent(self) -> Sequence:
@@ -37,15 +46,25 @@ class Meter:
 
     def add(self, event: Event, times: int) -> None:
         """Count ``event`` another ``times``."""
-        self._total = self._total + count("times", times) * self._cost(event)
+        if not count("times", times):
+            return
+        self._total = self._total + times * self._cost(event)
         if self._runs and self._runs[-1][0] == event:
             self._runs[-1] = (event, self._runs[-1][1] + times)
-        elif times:
+        else:
             self._runs.append((event, times))
 
     def epsilon(self, delta: float) -> float:
-        """An upper bound of the epsilon spent, off the table of orders."""
-        return self._convert(self._total, delta)
+        """An upper bound of the epsilon spent, from the table of orders, which is refined when it has become coarse."""
+        wanted = delta_value(delta)
+        if not self._total.any():
+            return 0.0
+        value = self._convert(self._total, wanted)
+        if not self._fixed and value > _PATIENCE * self._asked_at and self._affordable:
+            self._refine(self.spent, wanted)
+            value = min(value, self._convert(self._total, wanted))
+            self._asked_at = value
+        return value
 
     def exceeds(self, event: Event, times: int, target_epsilon: float, delta: float) -> bool:
         """Whether the epsilon of everything added and ``event`` together lies above the target.
@@ -55,26 +74,30 @@ class Meter:
         """
         if self._convert(self._total + times * self._cost(event), delta) <= target_epsilon:
             return False
-        terms = terms_of(Sequence([self.spent, Composed(event, times)]), self._relation)
-        if terms.infinite:
+        if self._fixed:
             return True
-        found = renyi_epsilon(curve_of(terms), delta)
-        if found.value > target_epsilon:
-            return True
-        self._refine(found.order)
-        return False
+        return self._refine(Sequence([self.spent, Composed(event, times)]), delta) > target_epsilon
 
-    def _refine(self, order: float) -> None:
-        gap = order - 1
-        near = 1 + gap * np.array([0.94, 0.97, 1.0, 1.03])
-        self._orders = np.unique(np.concatenate([COARSE_ORDERS, near]))
+    @property
+    def _affordable(self) -> bool:
+        return len(self._runs) <= _EXACT
+
+    def _refine(self, event: Event, delta: float) -> float:
+        """The epsilon of ``event`` at its best order, which enters the table together with its neighbours."""
+        terms = terms_of(event, self._relation)
+        if terms.infinite:
+            return math.inf
+        found = renyi_epsilon(curve_of(terms), delta)
+        near = 1 + (found.order - 1) * np.array([0.94, 0.97, 1.0, 1.03])
+        self._orders = np.unique(np.concatenate([_COARSE[::2], near]))
         self._costs.clear()
-        self._total = self._curve(self.spent)
+        self._total = self._curve(self.spent) if self._runs else np.zeros(len(self._orders))
+        return found.value
 
     def _cost(self, event: Event) -> "Floats":
         found = self._costs.get(event)
         if found is None:
-            if len(self._costs) > 100_000:
+            if len(self._costs) >= _REMEMBERED:
                 self._costs.clear()
             found = self._costs[event] = self._curve(event)
         return found
@@ -84,12 +107,16 @@ class Meter:
         if terms.infinite:
             return np.full(len(self._orders), np.inf)
         curve = curve_of(terms)
-        return np.array([total_cumulant(curve, float(order)) for order in self._orders])
+        if self._fixed:
+            return np.array([total_cumulant(curve, float(self._orders[0]))])
+        return cumulants(curve, self._orders)
 
     def _convert(self, total: "Floats", delta: float) -> float:
-        if not total.any():
-            return 0.0
-        orders = self._orders
-        slack = (orders - 1) * np.log1p(-1 / orders) - np.log(orders)
-        values = (total + slack - math.log(delta_value(delta))) / (orders - 1)
-        return trusted("epsilon", max(0.0, float(values.min())))
+        log_delta = math.log(delta_value(delta))
+        values = [
+            epsilon_from_order(order, value, log_delta)
+            for order, value in zip(self._orders.tolist(), total.tolist(), strict=True)
+        ]
+        if any(math.isnan(value) for value in values):
+            raise ArithmeticError("the running total holds NaN, so nothing can be said about what was spent")
+        return trusted("epsilon", max(0.0, min(values)) if total.any() else 0.0)

@@ -8,7 +8,7 @@ found is the best order there is.
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -31,11 +31,12 @@ if TYPE_CHECKING:
 
     Floats = NDArray[np.float64]
 
-__all__ = ["Curve", "Found", "curve_of", "renyi_delta", "renyi_epsilon", "total_cumulant"]
+__all__ = ["Curve", "Found", "cumulants", "curve_of", "renyi_delta", "renyi_epsilon", "total_cumulant"]
 
 _LARGEST_ORDER = 1e8
 _SMALLEST_GAP = 1e-12
 _SETTLED = 3e-3  # in log(order - 1): the bound is flat there, so epsilon is settled to about 1e-6
+_SHARED_NODES = 600
 _FEW = 4  # so many samplers are searched and evaluated on the same nodes
 _SEARCHED = 256  # a search for the order looks at this many representatives of different steps, the result at all
 _CHUNK = 256  # samplers evaluated together: their nodes fill about a megabyte
@@ -93,8 +94,28 @@ def total_cumulant(curve: Curve, order: float) -> float:
         for start in range(0, len(group.counts), _CHUNK):
             part = slice(start, start + _CHUNK)
             values = cumulant(group.pair, group.rates[part], group.noises[part], order)
-            value += _checked(values, group.counts[part], order)
+            value += float(_checked(values, group.counts[part], order))
     return _with_others(curve, order, value)
+
+
+def cumulants(curve: Curve, orders: "Floats") -> "Floats":
+    """:func:`total_cumulant` at many increasing orders; for one repeated sampler all of them share their nodes."""
+    if curve.others or not all(len(group.counts) == 1 for group in curve.groups):
+        return np.array([total_cumulant(curve, float(order)) for order in orders])
+    total = curve.signal * orders * (orders - 1) / 2
+    for group in curve.groups:
+        start = 0
+        while start < len(orders):
+            first = float(orders[start])
+            wanted = max(20.0, 2 * first)
+            prepared = prepare(group.pair, group.rates, group.noises, wanted, _SHARED_NODES)
+            stop = int(np.searchsorted(orders, prepared.highest, side="right"))
+            if prepared.highest <= wanted:  # the nodes are good for one order only
+                prepared, stop = prepare(group.pair, group.rates, group.noises, first, _SHARED_NODES), start + 1
+            part = prepared_cumulant(prepared, orders[start:stop, None])
+            total[start:stop] += _checked(part[:, None], group.counts, float(orders[start]))
+            start = stop
+    return total
 
 
 def renyi_epsilon(curve: Curve, delta: float) -> Found:
@@ -196,7 +217,8 @@ class _Search:
         """What :func:`total_cumulant` gives for the representatives."""
         value = self.curve.signal * order * (order - 1) / 2
         for index, group in enumerate(self.curve.groups):
-            value += _checked(prepared_cumulant(self._nodes(index, order), order), group.counts, order)
+            values = prepared_cumulant(self._nodes(index, order), order)
+            value += float(_checked(values, group.counts, order))
         return _with_others(self.curve, order, value)
 
     def _nodes(self, index: int, order: float) -> Prepared:
@@ -206,10 +228,10 @@ class _Search:
         return prepared
 
 
-def _checked(values: "Floats", counts: "Floats", order: float) -> float:
+def _checked(values: "Floats", counts: "Floats", order: float) -> Any:
     if not (values >= 0).all():
         raise ArithmeticError(f"a Renyi cumulant of order {order} came out negative or NaN; no bound is given")
-    return float(values @ counts)
+    return values @ counts
 
 
 def _with_others(curve: Curve, order: float, value: float) -> float:

@@ -53,8 +53,11 @@ def cumulant(pair: Pair, rates: "Floats", noises: "Floats", order: float) -> "Fl
     return result * (1 + _PESSIMISM)
 
 
-def prepared_cumulant(prepared: "Prepared", order: float) -> "Floats":
-    """What :func:`cumulant` gives, from nodes that a search has prepared already."""
+def prepared_cumulant(prepared: "Prepared", order: "float | Floats") -> "Floats":
+    """What :func:`cumulant` gives, from nodes that a search has prepared already.
+
+    One sampler may be evaluated at a column of orders at once.
+    """
     densities = [(prepared.loss, prepared.log_weight)]
     return _cumulant_rows(prepared.pair, order, densities) * (1 + _PESSIMISM)
 
@@ -68,16 +71,16 @@ class Prepared(NamedTuple):
     highest: float
 
 
-def prepare(pair: Pair, rates: "Floats", noises: "Floats", order: float) -> Prepared:
-    """What a search around ``order`` needs of some samplers; for more than a few, their noises must be similar."""
+def prepare(pair: Pair, rates: "Floats", noises: "Floats", order: float, most_nodes: int = _MOST_NODES) -> Prepared:
+    """What a search around ``order`` needs of some samplers; with too many nodes it is good for ``order`` only."""
     highest = 1.5 * order + 2
     z_least = float(noises.min())
     span = (highest + 2 * _REACH * float(noises.max())) / (_STEP * z_least * min(1.0, z_least))
-    if span > _MOST_NODES:
+    if span > most_nodes:
         highest = order
-    if span > _MOST_NODES and noises.max() < _REACH:
-        low, high = -_REACH * noises, order + _REACH * noises
-        windows = [_even(low, -low, noises), _even(np.maximum(order + low, -low), high, noises)]
+    if highest == order and order > 2 * _REACH * noises.max() and noises.max() < _REACH:
+        reach = _REACH * noises
+        windows = [_even(-reach, reach, noises), _even(order - reach, order + reach, noises)]
     else:
         windows = [_even(-_REACH * noises, highest + _REACH * noises, noises)]
     if pair == "symmetrised":
@@ -177,7 +180,7 @@ def _mixture_loss(rate: "Floats", tilt: "Floats") -> "Floats":
     return np.where(tilt < 30.0, near, far)
 
 
-def _cumulant_rows(pair: Pair, order: float, densities: "list[tuple[Floats, Floats]]") -> "Floats":
+def _cumulant_rows(pair: Pair, order: "float | Floats", densities: "list[tuple[Floats, Floats]]") -> "Floats":
     if pair == "symmetrised":
         return _symmetrised_rows(order, densities)
     # E_Q[(P/Q)**a] - 1, a sum of non-negative terms.
@@ -191,7 +194,7 @@ def _cumulant_rows(pair: Pair, order: float, densities: "list[tuple[Floats, Floa
     return np.where(small, np.log1p(np.minimum(excess, 1.0)), log_moment)
 
 
-def _symmetrised_rows(order: float, densities: "list[tuple[Floats, Floats]]") -> "Floats":
+def _symmetrised_rows(order: "float | Floats", densities: "list[tuple[Floats, Floats]]") -> "Floats":
     """From the sum over L > 0 of Q * (exp(a L) + exp((1-a) L) - exp(L) - 1), in which each term is positive.
 
     The terms are written as Q * expm1((a-1) L) * exp(L) * (1 - exp(-a L)), so nothing cancels.
@@ -210,7 +213,7 @@ def _log_sum(exponents: "Floats") -> "Floats":
     return result
 
 
-def centred_sum(loss: "Floats", log_weight: "Floats", order: float) -> "Floats":
+def centred_sum(loss: "Floats", log_weight: "Floats", order: "float | Floats") -> "Floats":
     """The sum of Q * (expm1(a L) - a expm1(L)), which equals the moment minus 1 because E_Q[exp L] = 1."""
     scaled = order * loss
     weight = np.exp(log_weight)
