@@ -12,6 +12,7 @@ from typing import Annotated, Any, NoReturn
 import typer
 
 from mindveil import __version__
+from mindveil.tools.cli.budget import budget
 from mindveil.tools.cli.demo import demo
 from mindveil.tools.cli.doctor import doctor
 from mindveil.tools.cli.inspect_file import inspect_file
@@ -22,6 +23,7 @@ __all__ = ["COMMANDS", "INTERRUPTED", "application", "main"]
 COMMANDS: tuple[tuple[str, Callable[..., Any]], ...] = (
     ("demo", demo),
     ("inspect", inspect_file),
+    ("budget", budget),
     ("doctor", doctor),
 )
 
