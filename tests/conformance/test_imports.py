@@ -41,7 +41,7 @@ LIGHT = {
     "mindveil.runtime.datasets": {"mindspore", *ONNX},
     "mindveil.tools": {"mindspore"},
     "mindveil.tools.attacks": {"mindspore"},
-    "mindveil.tools.cli": {"mindspore", "matplotlib", *ONNX},
+    "mindveil.tools.cli": {"mindspore", "numpy", "matplotlib", *ONNX},  # the doctor starts where NumPy is missing
     "mindveil.tools.gradients": {"mindspore"},
     "mindveil.tools.inspection": {"mindspore"},
     "mindveil.tools.onnx_passes": {"mindspore"},

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from mindveil.accountant.plan import BudgetCurve, BudgetRow, Choice
+if TYPE_CHECKING:
+    from mindveil.accountant.plan import BudgetCurve, BudgetRow, Choice
 
 __all__ = ["budget"]
 
@@ -72,6 +73,8 @@ def _choices(
     delta: float,
 ) -> list[Choice]:
     """One choice for each combination of the values given."""
+    from mindveil.accountant.plan import Choice
+
     levels = list(targets) or list(noises) or [0.8, 1.1, 1.5]
     combinations = [(size, length, level) for size in batches for length in epochs for level in levels]
     if len(combinations) > MOST:
@@ -87,6 +90,7 @@ def _choices(
 
 def _noise_for(target: float, records: int, batch: int, epochs: float, delta: float) -> float:
     from mindveil.accountant import noise_multiplier
+    from mindveil.accountant.plan import Choice
 
     trial = Choice(1.0, batch, records, epochs)
     return noise_multiplier(target_epsilon=target, delta=delta, sampling_rate=trial.sampling_rate, steps=trial.steps)
@@ -112,7 +116,7 @@ def _draw(curves: Sequence[BudgetCurve], delta: float, path: Path) -> None:
         quiet_axes(axes)
         for curve in curves:
             choice = curve.choice
-            label = f"noise {choice.noise_multiplier:.4g}, batch {choice.batch_size:g}"
+            label = f"noise {choice.noise_multiplier:.4g}, batch {choice.batch_size:g}, {choice.epochs:g} epochs"
             axes.plot(curve.steps, curve.epsilons, label=label)
         axes.set(xlabel="steps", ylabel=f"epsilon at delta {delta:g}", title="What training would spend")
         axes.legend()
