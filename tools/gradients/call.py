@@ -118,6 +118,14 @@ class Call:
         """Append a node to the gradient graph."""
         return self.builder.op(operator, *inputs, **attributes)
 
+    def split(self, value: str, axis: int, count: int) -> list[str]:
+        """Append the division of a value into ``count`` equal parts along ``axis``."""
+        names = [self.builder.name("Split") for _ in range(count)]
+        self.builder.nodes.append(
+            helper.make_node("Split", [value], names, name=names[0], axis=axis, num_outputs=count)
+        )
+        return names
+
     def scalar(self, number: float) -> str:
         """A constant of the first input's type."""
         return self.builder.constant(number, self.dtype(self.x()))

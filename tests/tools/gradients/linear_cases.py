@@ -89,6 +89,10 @@ POOLING = [
         note="ceil",
     ),
     Case("MaxPool", attributes={"kernel_shape": [3], "strides": [3]}, shape=(2, 2, 7), note="one-dimension"),
+    Case("MaxPool", attributes={"kernel_shape": [4, 1]}, shape=(2, 1, 4, 5), note="whole-line"),
+    Case("MaxPool", attributes={"kernel_shape": [1, 3]}, shape=(2, 2, 4, 3), note="whole-row"),
+    # double: the evaluator returns wrong indices where strides are 1
+    Case("MaxPool", attributes={"kernel_shape": [4, 2]}, shape=(2, 1, 4, 5), note="one-window-down", double=False),
     Case("AveragePool", attributes={"kernel_shape": [2, 2], "strides": [2, 2]}, shape=(2, 2, 4, 6)),
     Case("AveragePool", attributes={"kernel_shape": [3, 2], "strides": [1, 2]}, shape=(1, 2, 5, 5), note="overlapping"),
     Case(

@@ -43,6 +43,13 @@ def test_max_pool_gives_a_tie_to_the_first_maximum_in_row_major_order() -> None:
     assert gradient(proto, x).tolist() == [[[[1.0, 0.0, 0.0, 1.0], [0.0, 0.0, 0.0, 0.0]]]]
 
 
+def test_a_window_over_a_whole_line_gives_a_tie_to_its_first_element() -> None:
+    proto = model([helper.make_node("MaxPool", ["x"], ["y"], kernel_shape=[3, 1])], (1, 3, 4))
+    x = np.array([[[[1.0, 5.0, 2.0, 0.0], [1.0, 5.0, 4.0, 0.0], [1.0, 6.0, 4.0, -1.0]]]])
+    expected = [[[[1.0, 0.0, 0.0, 1.0], [0.0, 0.0, 1.0, 0.0], [0.0, 1.0, 0.0, 0.0]]]]
+    assert gradient(proto, x).tolist() == expected
+
+
 def test_overlapping_windows_that_share_a_maximum_add_up() -> None:
     proto = model([helper.make_node("MaxPool", ["x"], ["y"], kernel_shape=[1, 2], strides=[1, 1])], (1, 1, 4))
     x = np.array([[[[0.0, 5.0, 1.0, 1.0]]]])
