@@ -37,15 +37,19 @@ def name_activations(graph: Graph) -> Graph:
     The value is called after what it activates (``fc1_gelu``, ``conv1_leakyrelu``), and so are the values whose names
     built on the old one.
     """
-    view = _View(graph)
-    found = [match for node in graph.nodes for matcher in MATCHERS if (match := matcher(view, node)) is not None]
     outputs = {item.name for item in graph.outputs}
-    for match in found:
+    while (match := _first_match(graph)) is not None:
         new = Node(match.op, (match.source,), match.last.outputs, dict(match.attributes))
-        graph = graph.with_nodes(new if node is match.last else node for node in graph.nodes)
+        graph = drop_unused(graph.with_nodes(new if node is match.last else node for node in graph.nodes))
         if match.last.outputs[0] not in outputs:
             graph = _renamed(graph, match.last.outputs[0], fresh_name(graph, f"{match.source}_{match.suffix}"))
-    return drop_unused(graph) if found else graph
+    return graph
+
+
+def _first_match(graph: Graph) -> _Found | None:
+    view = _View(graph)
+    matches = (matcher(view, node) for node in graph.nodes for matcher in MATCHERS)
+    return next((match for match in matches if match is not None), None)
 
 
 class _View:

@@ -88,6 +88,7 @@ def export(
         numbers = mindspore_side.parameters(network)
         names = mindspore_side.input_names(network, len(examples))
         traced = translate(source, numbers, names, opset)
+        _check_keep(keep, traced)
         graph, steps = optimise(traced, optimize, keep)
         feeds = [value.name for value in graph.inputs]
         differences = verify(
@@ -136,6 +137,13 @@ def _check_options(optimize: str, opset: int) -> None:
         raise ValueError(f"optimize is {optimize!r}, and must be one of {', '.join(OPTIMIZE)}")
     if opset not in OPSETS:
         raise ValueError(f"opset is {opset}, and must be one of {', '.join(map(str, OPSETS))}")
+
+
+def _check_keep(keep: Sequence[str], graph: Graph) -> None:
+    values = value_names(graph)
+    for name in keep:
+        if name not in values:
+            raise ValueError(f"keep names {name!r}, which is no value of the network; it has {', '.join(values)}")
 
 
 def _examples(samples: Array | Sequence[Array] | None, shapes: Sequence[Shape]) -> list[Array]:

@@ -10,8 +10,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mindveil.tools.onnx_passes.graph import Array, Graph, Node, Value
-from mindveil.tools.onnx_passes.layout import ELEMENTWISE, Contraction, Layout
+from mindveil.tools.onnx_passes.layout import Contraction, Layout
 from mindveil.tools.onnx_passes.session import run
+from mindveil.tools.onnx_passes.tracking import ELEMENTWISE
 
 __all__ = ["FloatArray", "constant_units", "foldable", "row_sums"]
 
@@ -76,8 +77,13 @@ def _followed(found: Layout, node: Node, constants: Mapping[str, FloatArray]) ->
     if any(item is None for item in incoming):
         return unknown
     known = [item for item in incoming if item is not None]
-    if all(np.isnan(item).all() for item in known):
+    if node.op not in ("Conv", "BatchNormalization") and all(np.isnan(item).all() for item in known):
         return unknown
+    if node.op == "Conv":
+        return _depthwise(found, node, known[0])
+    if node.op == "BatchNormalization":
+        scale, shift = (found.graph.weights[name].astype(np.float64) for name in node.inputs[1:3])
+        return np.where(scale == 0, shift, _evaluate(found, node, known))
     if node.op in ELEMENTWISE:
         return _evaluate(found, node, known)
     if node.op == "Concat" and len(lanes.units) == sum(len(item) for item in known) and len(known) > 1:
@@ -87,6 +93,17 @@ def _followed(found: Layout, node: Node, constants: Mapping[str, FloatArray]) ->
     if len(known) == 1 and _keeps_constants(node):
         return known[0]
     return np.where(known[0] == 0, 0.0, np.nan) if len(known) == 1 else unknown
+
+
+def _depthwise(found: Layout, node: Node, incoming: FloatArray) -> FloatArray:
+    """A filter of zeros gives the bias; so does a zero; another constant does not where padding adds zeros to it."""
+    weight = found.graph.weights[node.inputs[1]]
+    total = weight.reshape(len(weight), -1).sum(axis=1, dtype=np.float64)
+    used = (weight.reshape(len(weight), -1) != 0).any(axis=1)
+    named = len(node.inputs) > 2 and node.inputs[2]
+    bias = found.graph.weights[node.inputs[2]].astype(np.float64) if named else np.zeros(len(weight))
+    fixed = (incoming == 0) | (~np.isnan(incoming) & (not any(node.attribute("pads", ()))))
+    return np.where(~used, bias, np.where(fixed, bias + total * np.nan_to_num(incoming), np.nan))
 
 
 def _keeps_constants(node: Node) -> bool:

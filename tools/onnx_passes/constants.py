@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import replace
 
+import numpy as np
+
 from mindveil.tools.onnx_passes.graph import Array, Graph, Node
 from mindveil.tools.onnx_passes.session import run
 
@@ -85,12 +87,17 @@ def _inherited_names(
     for name in values:
         if name in outputs:
             continue
-        free = [origin for origin in sorted(origins[name]) if origin not in taken]
+        # A slash marks weights that passes and translations made themselves; only parameters lend their names.
+        free = [origin for origin in sorted(origins[name]) if origin not in taken and "/" not in origin]
         if free:
             names[name] = max(free, key=lambda origin: _likeness(graph.weights[origin], values[name]))
             taken.add(names[name])
     return names
 
 
-def _likeness(weight: Array, value: Array) -> tuple[bool, bool, int]:
-    return weight.shape == value.shape, weight.size == value.size, weight.size
+def _likeness(weight: Array, value: Array) -> tuple[bool, bool, int, bool, int]:
+    """Ranks weights by how much a folded value is theirs: a masked weight agrees with the weight wherever it is kept."""
+    same = weight.shape == value.shape
+    agreeing = int(np.count_nonzero((weight == value) & (value != 0))) if same else 0
+    is_mask = bool(np.isin(weight, (0, 1)).all())
+    return same, weight.size == value.size, agreeing, not is_mask, weight.size

@@ -13,7 +13,8 @@ import numpy as np
 
 from mindveil.tools.onnx_passes.constant_units import FloatArray, constant_units, foldable, row_sums
 from mindveil.tools.onnx_passes.graph import Array, Graph, Node, fresh_name
-from mindveil.tools.onnx_passes.layout import Contraction, Layout, layout
+from mindveil.tools.onnx_passes.layout import Contraction, Layout
+from mindveil.tools.onnx_passes.tracking import find_layout
 from mindveil.tools.onnx_passes.units import IntArray, Lanes
 
 __all__ = ["remove_dead_units"]
@@ -28,8 +29,8 @@ def remove_dead_units(graph: Graph, *, multiple: int = 1) -> Graph:
 
     Guarantee: outputs differ from the input graph's only by the rounding of sums in another order.
     """
-    folded = _fold_constants(layout(graph))
-    found = layout(folded)
+    folded = _fold_constants(find_layout(graph))
+    found = find_layout(folded)
     kept = _with_fill(found, _live(found), multiple)
     return _cut(found, kept)
 
@@ -48,8 +49,7 @@ def _fold_constants(found: Layout) -> Graph:
             continue
         added = row_sums(weights[item.weight], item) @ np.where(fixed, incoming, 0.0)
         if added.any():
-            node = _with_bias(found.graph, item, added, weights)
-            changed[id(item.node)] = node
+            changed[id(item.node)] = _with_bias(found, item, added, weights)
         selector = [slice(None)] * weights[item.weight].ndim
         selector[item.in_axis] = fixed  # type: ignore[call-overload]
         weight = weights[item.weight].copy()
@@ -58,10 +58,13 @@ def _fold_constants(found: Layout) -> Graph:
     return found.graph.with_nodes((changed.get(id(node), node) for node in found.graph.nodes), weights)
 
 
-def _with_bias(graph: Graph, item: Contraction, added: FloatArray, weights: dict[str, Array]) -> Node:
+def _with_bias(found: Layout, item: Contraction, added: FloatArray, weights: dict[str, Array]) -> Node:
+    """Adds to the bias, which keeps its name unless other layers share it or there was none."""
     dtype = weights[item.weight].dtype
     before = weights[item.bias].astype(np.float64) if item.bias else np.zeros(len(added))
-    name = fresh_name(replace(graph, weights=weights), f"{item.weight.removesuffix('.weight')}.bias")
+    name = item.bias
+    if not name or not found.private(name):
+        name = fresh_name(replace(found.graph, weights=weights), f"{item.weight.removesuffix('.weight')}.bias")
     weights[name] = (before + added).astype(dtype)
     return replace(item.node, inputs=(*item.node.inputs[:2], name))
 
@@ -129,6 +132,8 @@ def _cut(found: Layout, kept: Iterable[int]) -> Graph:
             changed[id(item.node)] = _own_bias(cutter, item)
     for node, position, axis, lanes in found.slices:
         cutter.take(node.inputs[position], axis, lanes)
+    for node, lanes in found.depthwise:
+        changed[id(node)] = replace(node, attributes={**node.attributes, "group": len(cutter.keep(lanes))})
     for node, lanes in found.reshapes:
         changed[id(node)] = _own_shape(cutter, node, lanes)
     nodes = [changed.get(id(node), node) for node in found.graph.nodes]
