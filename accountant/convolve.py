@@ -101,6 +101,7 @@ def best_tilt(
     losses = [(part.losses(h), _log(part.masses), count) for part, count in parts]
     low, high = math.log(1e-12), 25.0
     at = min(max(math.log(guess), low), high)
+    theta, value = math.exp(at), math.inf
     for _ in range(40):
         theta = math.exp(at)
         value, slope, curvature = _moments(losses, theta)

@@ -6,7 +6,6 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from mindveil.accountant.checks import Relation, count, delta_value, trusted
-from mindveil.accountant.convert import epsilon_from_order
 from mindveil.accountant.events import Composed, Event, Sequence
 from mindveil.accountant.rdp import cumulants, curve_of, renyi_epsilon, total_cumulant
 from mindveil.accountant.terms import terms_of
@@ -18,7 +17,8 @@ if TYPE_CHECKING:
 
 __all__ = ["Meter"]
 
-_COARSE: "Floats" = 1 + np.exp(np.linspace(math.log(2e-2), math.log(500), 14))
+_COARSE: "Floats" = np.exp(np.linspace(math.log(2e-2), math.log(500), 14)) + 1.0
+_AROUND: "Floats" = np.array([0.3, 0.5, 0.75, 0.9, 0.95, 1.0, 1.05, 1.12, 1.35])
 _REMEMBERED = 10_000  # costs of different events kept
 _EXACT = 2_000  # with more different events than this the order is optimised only every so often
 _PATIENCE = 1.002
@@ -31,10 +31,11 @@ class Meter:
     """
 
     def __init__(self, neighbouring: Relation = "add_or_remove_one", order: float | None = None) -> None:
-        self._relation = neighbouring
+        self._relation: Relation = neighbouring
         self._fixed = order is not None
-        self._orders = _COARSE if order is None else np.array([order])
+        self._use(_COARSE if order is None else np.array([order]))
         self._total = np.zeros(len(self._orders))
+        self._aimed = self._fixed
         self._costs: dict[Event, Floats] = {}
         self._runs: list[tuple[Event, int]] = []
         self._asked_at = 0.0
@@ -72,6 +73,8 @@ class Meter:
         The table of orders decides while it says no; else the order is optimised, and if that says no, the table is
         refined around the order found, so that the next steps are cheap again.
         """
+        if not self._aimed:
+            self._aim(event, target_epsilon, delta)
         if self._convert(self._total + times * self._cost(event), delta) <= target_epsilon:
             return False
         if self._fixed:
@@ -82,17 +85,28 @@ class Meter:
     def _affordable(self) -> bool:
         return len(self._runs) <= _EXACT
 
+    def _aim(self, event: Event, target_epsilon: float, delta: float) -> None:
+        """Choose the table for the end of the run, supposing that it goes on as it begins."""
+        self._aimed = True
+        steps, found = 1, self._refine(event, delta)
+        while 0 < found < target_epsilon and steps < 10**9:
+            steps *= 4
+            found = self._refine(Composed(event, steps), delta)
+
     def _refine(self, event: Event, delta: float) -> float:
-        """The epsilon of ``event`` at its best order, which enters the table together with its neighbours."""
+        """The epsilon of ``event`` at its best order, around which the table is laid from now on."""
         terms = terms_of(event, self._relation)
         if terms.infinite:
             return math.inf
         found = renyi_epsilon(curve_of(terms), delta)
-        near = 1 + (found.order - 1) * np.array([0.94, 0.97, 1.0, 1.03])
-        self._orders = np.unique(np.concatenate([_COARSE[::2], near]))
+        self._use(1 + (found.order - 1) * _AROUND)
         self._costs.clear()
         self._total = self._curve(self.spent) if self._runs else np.zeros(len(self._orders))
         return found.value
+
+    def _use(self, orders: "Floats") -> None:
+        self._orders = orders
+        self._slack = (orders - 1) * np.log1p(-1 / orders) - np.log(orders)
 
     def _cost(self, event: Event) -> "Floats":
         found = self._costs.get(event)
@@ -112,11 +126,14 @@ class Meter:
         return cumulants(curve, self._orders)
 
     def _convert(self, total: "Floats", delta: float) -> float:
-        log_delta = math.log(delta_value(delta))
-        values = [
-            epsilon_from_order(order, value, log_delta)
-            for order, value in zip(self._orders.tolist(), total.tolist(), strict=True)
-        ]
-        if any(math.isnan(value) for value in values):
-            raise ArithmeticError("the running total holds NaN, so nothing can be said about what was spent")
-        return trusted("epsilon", max(0.0, min(values)) if total.any() else 0.0)
+        if not total.any():
+            return 0.0
+        values = (total + self._slack - math.log(delta_value(delta))) / (self._orders - 1)
+        return trusted("epsilon", max(0.0, _minimum(values)))
+
+
+def _minimum(values: "Floats") -> float:
+    """The least value, where NaN is an error and not something to skip."""
+    if np.isnan(values).any():
+        raise ArithmeticError("the running total holds NaN, so nothing can be said about what was spent")
+    return float(values.min())

@@ -99,7 +99,7 @@ def budget_curve(
     whole = curve_of(terms_of(Composed(choice.step, max(1, choice.steps)), relation(neighbouring)))
     lowest = renyi_epsilon(whole, math.exp(log_delta)).order
     highest = max(2 * lowest, renyi_epsilon(curve, math.exp(log_delta)).order)
-    orders = 1 + np.exp(np.linspace(math.log(0.8 * (lowest - 1)), math.log(1.2 * (highest - 1)), 160))
+    orders = np.exp(np.linspace(math.log(0.8 * (lowest - 1)), math.log(1.2 * (highest - 1)), 160)) + 1.0
     slack = (orders - 1) * np.log1p(-1 / orders) - np.log(orders) - log_delta
     bounds = (steps[:, None] * cumulants(curve, orders) + slack) / (orders - 1)
     if np.isnan(bounds).any():

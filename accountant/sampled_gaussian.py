@@ -154,8 +154,9 @@ def _from_the_kink(high: "Floats", z: "Floats") -> Window:
     count = int(np.max((top - low) / (0.5 * _STEP * np.minimum(1, z)))) + 2
     width = (top - low) / (count - 1)
     s = low + width[:, None] * np.arange(count)
-    log_slope = -np.logaddexp(0, -s)
-    return Window(0.5 + z[:, None] * np.logaddexp(0, s), np.log(width * z)[:, None] + log_slope)
+    log_slope: Floats = -np.logaddexp(0, -s)
+    log_width: Floats = np.log(width * z)[:, None] + log_slope
+    return Window(0.5 + z[:, None] * np.logaddexp(0, s), log_width)
 
 
 def _log_densities(pair: Pair, rates: "Floats", noises: "Floats", window: Window) -> "tuple[Floats, Floats]":
