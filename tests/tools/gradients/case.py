@@ -32,6 +32,7 @@ class Case:
     low: float = -2.0
     high: float = 2.0
     twin: Case | None = None  # the same function, written so that the reference evaluator can run it
+    batch: str | int = "batch"
     double: bool = True  # whether the reference evaluator can run the gradient graph
 
     def __str__(self) -> str:
@@ -45,14 +46,15 @@ class Case:
             if isinstance(item, str):
                 names.append(item)
                 continue
-            array = item.astype(dtype) if item.dtype.kind == "f" else item
+            # single precision is kept where it was asked for: Resize takes its scales in no other type
+            array = item.astype(dtype) if item.dtype == np.float64 else item
             tensors.append(numpy_helper.from_array(array, f"constant{position}"))
             names.append(f"constant{position}")
         nodes = [*_prelude(set(names), tensors), self._node(names)]
         graph = helper.make_graph(
             nodes,
             str(self),
-            [helper.make_tensor_value_info("x", kind, ["batch", *self.shape[1:]])],
+            [helper.make_tensor_value_info("x", kind, [self.batch, *self.shape[1:]])],
             [helper.make_tensor_value_info(f"y{self.use_output}", self.attributes.get("to", kind), None)],
             tensors,
         )

@@ -8,6 +8,7 @@ from onnx import TensorProto
 from .case import Case, ints, normal, uniform
 
 _SMOOTH = ("Sigmoid", "Tanh", "Softplus", "Softsign", "Mish", "Erf", "Exp", "Sin", "Cos", "Gelu", "Neg", "Identity")
+_CURVES = ("Tan", "Asin", "Acos", "Atan", "Sinh", "Cosh", "Asinh", "Atanh")
 _BENT = ("Relu", "HardSwish", "Abs", "Elu", "Selu", "Celu", "LeakyRelu", "HardSigmoid")
 
 POINTWISE = [
@@ -19,6 +20,10 @@ POINTWISE = [
     Case("ThresholdedRelu", attributes={"alpha": 0.4}),
     Case("HardSigmoid", attributes={"alpha": 0.4, "beta": 0.3}, note="parameters"),
     Case("Gelu", attributes={"approximate": "tanh"}, note="tanh"),
+    *(Case(name, low=-0.9, high=0.9) for name in _CURVES),
+    Case("Acosh", low=1.2, high=3.0),
+    Case("Shrink"),
+    Case("Shrink", attributes={"lambd": 0.7, "bias": 0.2}, note="parameters"),
     Case("Log", low=0.2),
     Case("Sqrt", low=0.2),
     Case("Reciprocal", low=0.4),

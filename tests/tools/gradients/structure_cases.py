@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 
 from .case import Case, ints, normal, uniform
@@ -13,6 +15,12 @@ NORMALISATION = [
     Case("BatchNormalization", ("x", normal(4), normal(4), normal(4), uniform(4)), {"epsilon": 0.1}, note="two-axes"),
     Case("LayerNormalization", ("x", normal(4), normal(4)), shape=(3, 4)),
     Case("LayerNormalization", ("x", normal(3, 4)), {"axis": -2, "epsilon": 0.01}, (2, 3, 4), note="two-axes"),
+    Case("RMSNormalization", ("x", normal(4)), opset=23),
+    Case("RMSNormalization", ("x", normal(3, 4)), {"axis": -2, "epsilon": 0.1}, (2, 3, 4), note="two-axes", opset=23),
+    Case("LpNormalization"),
+    Case("LpNormalization", attributes={"axis": 1}, shape=(2, 3, 4), note="inner-axis"),
+    Case("LRN", attributes={"size": 3, "alpha": 0.5, "beta": 0.6, "bias": 1.5}, shape=(2, 5, 2, 2)),
+    Case("LRN", attributes={"size": 4, "alpha": 0.9}, shape=(1, 6, 2, 1), note="even"),
     Case("InstanceNormalization", ("x", normal(3), normal(3)), shape=(2, 3, 2, 3)),
     Case(
         "GroupNormalization",
@@ -42,6 +50,14 @@ REDUCTION = [
     Case("LogSoftmax", attributes={"axis": 1}, shape=(2, 3, 4), note="inner-axis"),
 ]
 
+RESIZES: dict[str, dict[str, Any]] = {
+    "nearest": {"mode": "nearest", "coordinate_transformation_mode": "asymmetric", "nearest_mode": "floor"},
+    "nearest-half-pixel": {"mode": "nearest"},
+    "linear": {"mode": "linear"},
+    "linear-corners": {"mode": "linear", "coordinate_transformation_mode": "align_corners"},
+    "cubic": {"mode": "cubic"},
+}
+
 SHAPE = [
     Case("Reshape", ("x", ints(-1, 2, 2))),
     Case("Reshape", ("x", ints(0, 4, 3)), shape=(2, 3, 4), note="zero-keeps"),
@@ -66,6 +82,19 @@ SHAPE = [
     Case("Pad", ("x", ints(1, 2), np.array(0.5), ints(-1)), note="axes"),
     Case("Pad", ("x", ints(0, -1, 0, 1)), note="negative", twin=Case("MatMul", ("x", np.eye(4, k=-1))), double=False),
     Case("Tile", ("x", ints(1, 3))),
+    Case("CumSum", ("x", np.array(1, np.int64))),
+    Case("CumSum", ("x", np.array(1, np.int64)), {"exclusive": 1, "reverse": 1}, note="exclusive-reverse"),
+    Case("GatherElements", ("x", np.array([[0, 0, 2], [1, 3, 1], [2, 2, 2]], np.int64)), {"axis": 1}),
+    Case("GatherND", ("x", np.array([[0, 1], [2, 3], [0, 1]], np.int64))),
+    Case("TopK", ("x", ints(2)), outputs=2, shape=(3, 5)),
+    Case("TopK", ("x", ints(2)), {"largest": 0, "axis": 1}, (2, 4, 3), outputs=2, note="smallest"),
+    Case("Trilu", shape=(2, 3, 4)),
+    Case("Trilu", ("x", np.array(1, np.int64)), {"upper": 0}, (2, 3, 4), note="lower"),
+    *(
+        Case("Resize", ("x", "", np.array([1, 1, 2, 1.5], np.float32)), options, (2, 1, 3, 4), note=note)
+        for note, options in RESIZES.items()
+    ),
+    Case("Resize", ("x", "", "", ints(1, 2, 5, 2)), {"mode": "linear"}, (1, 2, 3, 4), note="sizes", batch=1),
     Case("DepthToSpace", attributes={"blocksize": 2}, shape=(1, 4, 2, 2)),
     Case("SpaceToDepth", attributes={"blocksize": 2}, shape=(1, 2, 4, 4)),
 ]

@@ -37,8 +37,17 @@ class Gelu(OpRun):
         return (np.asarray(x * special.ndtr(x)),)
 
 
+class LRN(OpRun):
+    """The evaluator's own visits as many channels as there are rows; this one visits all, by the definition."""
+
+    def _run(self, x: NDArray[Any], alpha: float, beta: float, bias: float, size: int) -> tuple[NDArray[Any]]:
+        below, above = (size - 1) // 2, -(-(size - 1) // 2)
+        squares = [(x[:, max(0, c - below) : c + above + 1] ** 2).sum(1) for c in range(x.shape[1])]
+        return (x / (bias + alpha / size * np.stack(squares, axis=1)) ** beta,)
+
+
 def reference(model: ModelProto, feed: dict[str, NDArray[Any]]) -> list[NDArray[Any]]:
-    results = ReferenceEvaluator(model, new_ops=[Erf, Gelu]).run(None, feed)
+    results = ReferenceEvaluator(model, new_ops=[Erf, Gelu, LRN]).run(None, feed)
     return [np.asarray(value) for value in results]
 
 

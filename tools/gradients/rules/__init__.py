@@ -11,7 +11,10 @@ from mindveil.tools.gradients.rules import (
     pooling,
     product,
     reduction,
+    resampling,
+    selection,
     shape,
+    trigonometry,
 )
 
 __all__ = ["RULES", "ZERO_GRADIENT"]
@@ -24,9 +27,24 @@ RULES: dict[str, Rule] = {
     **pooling.RULES,
     **product.RULES,
     **reduction.RULES,
+    **resampling.RULES,
+    **selection.RULES,
     **shape.RULES,
+    **trigonometry.RULES,
 }
 
-# Steps: their derivative is zero wherever it exists, so no gradient passes. (Results that are integers or truth
-# values, such as Shape or Greater, need no entry: their type says it.)
-ZERO_GRADIENT = frozenset({"Ceil", "Floor", "Round", "Sign"})
+# No gradient passes: steps, whose derivative is zero wherever it exists, and draws of random numbers, which read no
+# more than the shape or a probability. (Integers and truth values, such as Shape or Greater give, need no entry.)
+ZERO_GRADIENT = frozenset(
+    {
+        "Ceil",
+        "Floor",
+        "Round",
+        "Sign",
+        "Bernoulli",
+        "RandomNormalLike",
+        "RandomUniformLike",
+        "OneHot",
+        "ConstantOfShape",
+    }
+)

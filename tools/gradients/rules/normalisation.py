@@ -6,6 +6,7 @@ import math
 from collections.abc import Sequence
 
 import numpy as np
+from numpy.typing import NDArray
 
 from mindveil.tools.gradients.call import Call, Rule
 from mindveil.tools.gradients.errors import refuse
@@ -85,9 +86,60 @@ def group_normalization(call: Call) -> list[str | None]:
     return [call.op("Reshape", gradient, call.shape_of(call.x()))]
 
 
+def rms_normalization(call: Call) -> list[str | None]:
+    """x / sqrt(mean(x^2) + epsilon) times the scale, over the axes from ``axis`` on."""
+    _refuse_parameters(call)
+    rank = call.rank(call.x())
+    over = call.integers(range(int(call.attribute("axis", -1)) % rank, rank))
+    square = call.op("ReduceMean", call.op("Mul", call.x(), call.x()), over, keepdims=1)
+    epsilon = call.scalar(call.attribute("epsilon", 1e-5))
+    scale = call.op("Reciprocal", call.op("Sqrt", call.op("Add", square, epsilon)))
+    return [_project(call, call.op("Mul", call.x(), scale), call.op("Mul", call.dy, call.x(1)), scale, over)]
+
+
+def lp_normalization(call: Call) -> list[str | None]:
+    """x over its Euclidean length along an axis."""
+    if call.attribute("p", 2) != 2:
+        raise refuse(call.node, f"p is {call.attribute('p')}", "p 2")
+    over = call.integers([call.attribute("axis", -1)])
+    scale = call.op("Reciprocal", call.op("ReduceL2", call.x(), over, keepdims=1))
+    slope = call.op("ReduceSum", call.op("Mul", call.dy, call.y), over, keepdims=1)
+    return [call.op("Mul", scale, call.op("Sub", call.dy, call.op("Mul", call.y, slope)))]
+
+
+def _project(call: Call, normal: str, cotangent: str, scale: str, over: str) -> str:
+    """(g - n mean(g n)) * scale."""
+    slope = call.op("ReduceMean", call.op("Mul", cotangent, normal), over, keepdims=1)
+    return call.op("Mul", scale, call.op("Sub", cotangent, call.op("Mul", normal, slope)))
+
+
+def local_response_normalization(call: Call) -> list[str | None]:
+    """x / (bias + alpha / size * S)^beta, S the sum of squares over ``size`` neighbouring channels."""
+    size, rank = int(call.attribute("size")), call.rank(call.x())
+    alpha, beta = float(call.attribute("alpha", 1e-4)), float(call.attribute("beta", 0.75))
+    (channels,) = call.static(call.x(), [1], "neighbouring channels")
+    near = np.subtract.outer(np.arange(channels), np.arange(channels))  # [c, k] = c - k
+    band = ((near >= -((size - 1) - (size - 1) // 2)) & (near <= (size - 1) // 2)).astype(np.float64)
+
+    def mixed(value: str, matrix: NDArray[np.float64]) -> str:
+        order = [0, *range(2, rank), 1]
+        moved = call.op("MatMul", call.op("Transpose", value, perm=order), call.values(matrix.T))
+        return call.op("Transpose", moved, perm=[order.index(axis) for axis in range(rank)])
+
+    squares = mixed(call.op("Mul", call.x(), call.x()), band)
+    level = call.op("Add", call.op("Mul", squares, call.scalar(alpha / size)), call.scalar(call.attribute("bias", 1.0)))
+    direct = call.op("Mul", call.dy, call.op("Pow", level, call.scalar(-beta)))
+    spread = mixed(call.op("Div", call.op("Mul", call.dy, call.y), level), band.T)
+    indirect = call.op("Mul", call.op("Mul", call.x(), spread), call.scalar(2 * alpha * beta / size))
+    return [call.op("Sub", direct, indirect)]
+
+
 RULES: dict[str, Rule] = {
     "BatchNormalization": batch_normalization,
     "LayerNormalization": layer_normalization,
     "InstanceNormalization": instance_normalization,
     "GroupNormalization": group_normalization,
+    "RMSNormalization": rms_normalization,
+    "LpNormalization": lp_normalization,
+    "LRN": local_response_normalization,
 }

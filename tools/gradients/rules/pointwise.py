@@ -54,6 +54,11 @@ def thresholded_relu(call: Call) -> list[str | None]:
     return [_gate(call, _above(call, call.x(), call.attribute("alpha", 1.0)), call.dy)]
 
 
+def shrink(call: Call) -> list[str | None]:
+    """Slope 1 beyond ``lambd`` on either side, 0 between."""
+    return [_gate(call, _above(call, call.op("Abs", call.x()), call.attribute("lambd", 0.5)), call.dy)]
+
+
 def prelu(call: Call) -> list[str | None]:
     """Slope 1 above 0, the learned slope at 0 and below."""
     positive = _above(call, call.x(), 0.0)
@@ -208,6 +213,5 @@ RULES: dict[str, Rule] = {
     "Reciprocal": _times(_reciprocal),
     "Abs": _times(lambda call: call.op("Sign", call.x())),
     "Neg": negate,
-    "Sin": _times(lambda call: call.op("Cos", call.x())),
-    "Cos": _times(lambda call: call.op("Neg", call.op("Sin", call.x()))),
+    "Shrink": shrink,
 }
