@@ -49,7 +49,7 @@ def _can_fold(layer: Node, weights: dict[str, Array]) -> bool:
         return False
     if layer.op == "Gemm" and (layer.attribute("alpha", 1.0) != 1 or layer.attribute("beta", 1.0) != 1):
         return False
-    return len(layer.inputs) < 3 or layer.inputs[2] in weights
+    return not layer.input(2) or layer.input(2) in weights
 
 
 def _folded(graph: Graph, layer: Node, norm: Node, weights: dict[str, Array]) -> Node:
@@ -59,7 +59,7 @@ def _folded(graph: Graph, layer: Node, norm: Node, weights: dict[str, Array]) ->
     axis = OUT_AXIS.get(layer.op, 0 if layer.attribute("transB", 0) else 1)
     shape = [1] * weight.ndim
     shape[axis] = len(factor)
-    bias = weights[layer.inputs[2]].astype(np.float64) if len(layer.inputs) > 2 else np.zeros(len(factor))
+    bias = weights[layer.input(2)].astype(np.float64) if layer.input(2) else np.zeros(len(factor))
     name = fresh_name(replace(graph, weights=weights), f"{layer.inputs[1].removesuffix('.weight')}.bias")
     weights[layer.inputs[1]] = (weight * factor.reshape(shape)).astype(weight.dtype)
     weights[name] = (shift + (bias - mean) * factor).astype(weight.dtype)

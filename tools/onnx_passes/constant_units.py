@@ -100,8 +100,7 @@ def _depthwise(found: Layout, node: Node, incoming: FloatArray) -> FloatArray:
     weight = found.graph.weights[node.inputs[1]]
     total = weight.reshape(len(weight), -1).sum(axis=1, dtype=np.float64)
     used = (weight.reshape(len(weight), -1) != 0).any(axis=1)
-    named = len(node.inputs) > 2 and node.inputs[2]
-    bias = found.graph.weights[node.inputs[2]].astype(np.float64) if named else np.zeros(len(weight))
+    bias = found.graph.weights[node.input(2)].astype(np.float64) if node.input(2) else np.zeros(len(weight))
     fixed = (incoming == 0) | (~np.isnan(incoming) & (not any(node.attribute("pads", ()))))
     return np.where(~used, bias, np.where(fixed, bias + total * np.nan_to_num(incoming), np.nan))
 

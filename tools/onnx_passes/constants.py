@@ -96,7 +96,7 @@ def _inherited_names(
 
 
 def _likeness(weight: Array, value: Array) -> tuple[bool, bool, int, bool, int]:
-    """Ranks weights by how much a folded value is theirs: a masked weight agrees with the weight wherever it is kept."""
+    """Ranks weights by how much a folded value is theirs: a masked weight agrees with it wherever it is kept."""
     same = weight.shape == value.shape
     agreeing = int(np.count_nonzero((weight == value) & (value != 0))) if same else 0
     is_mask = bool(np.isin(weight, (0, 1)).all())

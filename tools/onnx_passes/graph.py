@@ -30,6 +30,10 @@ class Node:
         """The attribute's value, or ``default`` where the node does not have it."""
         return self.attributes.get(name, default)
 
+    def input(self, position: int) -> str:
+        """Name of the input at ``position``; empty where the node has none there."""
+        return self.inputs[position] if position < len(self.inputs) else ""
+
 
 @dataclass(frozen=True, slots=True)
 class Value:

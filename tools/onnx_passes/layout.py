@@ -32,7 +32,7 @@ class Contraction:
     @property
     def bias(self) -> str:
         """Name of the bias, or the empty string."""
-        return self.node.inputs[2] if len(self.node.inputs) > 2 else ""
+        return self.node.input(2)
 
 
 @dataclass(slots=True)

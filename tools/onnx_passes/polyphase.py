@@ -110,9 +110,9 @@ def _rewritten(graph: Graph, match: _Match) -> Graph:
     weights = dict(graph.weights)
     spread, filters = _spread_filters(replace(graph, weights=weights), conv, weights)
     inputs = [conv.inputs[0], filters]
-    if len(conv.inputs) > 2 and conv.inputs[2]:
+    if conv.input(2):
         inputs.append(f"{pool.outputs[0]}/biases")
-        spread.append(Node("Concat", (conv.inputs[2],) * PHASES, (inputs[2],), {"axis": 0}))
+        spread.append(Node("Concat", (conv.input(2),) * PHASES, (inputs[2],), {"axis": 0}))
     count, kernel = graph.weights[conv.inputs[1]].shape[0], graph.weights[conv.inputs[1]].shape[2:]
     wide, stacked, top, highest = (f"{pool.outputs[0]}/{part}" for part in ("phases", "stacked", "top", "highest"))
     geometry = {**conv.attributes, "kernel_shape": tuple(size + 1 for size in kernel), "strides": WINDOW}

@@ -84,9 +84,8 @@ def _contract(found: Layout, node: Node, axis: int, in_axis: int, out_axis: int)
     if not found.private(node.inputs[1]):
         return None
     count = found.graph.weights[node.inputs[1]].shape[out_axis]
-    if len(node.inputs) > 2 and node.inputs[2] and found.shape(node.inputs[2]) != (count,):
-        return None
-    if len(node.inputs) > 2 and node.inputs[2] not in found.graph.weights:
+    bias = node.input(2)
+    if bias and (bias not in found.graph.weights or found.shape(bias) != (count,)):
         return None
     makes = Lanes(axis, found.units.make(count))
     found.contractions.append(Contraction(node, in_axis, out_axis, _source(found, node, axis), makes))
@@ -179,7 +178,7 @@ def _pool(found: Layout, node: Node) -> Lanes | None:
 
 def _reduce(found: Layout, node: Node) -> Lanes | None:
     lanes = found.lanes.get(node.inputs[0])
-    if lanes is None or len(node.inputs) < 2 or node.inputs[1] not in found.graph.weights:
+    if lanes is None or node.input(1) not in found.graph.weights:
         return None
     rank = len(found.shape(node.inputs[0]))
     axes = {int(axis) % rank for axis in found.graph.weights[node.inputs[1]].reshape(-1)}

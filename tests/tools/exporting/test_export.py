@@ -20,7 +20,6 @@ from mindveil.runtime.card import PrivacyCard
 from mindveil.runtime.networks import LeNet5
 from mindveil.tools import export, inspect
 from mindveil.tools.card import CardError
-from mindveil.tools.exporting import pipeline
 from mindveil.tools.exporting.verify import VerificationError
 
 SHAPE = (1, 1, 32, 32)
@@ -109,7 +108,7 @@ def test_an_older_file_survives_a_failed_export(tmp_path: Path, monkeypatch: pyt
     def fail(*_: Any) -> None:
         raise OSError("disk full")
 
-    monkeypatch.setattr(pipeline.os, "replace", fail)
+    monkeypatch.setattr(os, "replace", fail)
     with pytest.raises(OSError, match="disk full"):
         export(LeNet5(), tmp_path / "m.onnx", inputs=SHAPE, optimize="none")
     assert (tmp_path / "m.onnx").read_bytes() == b"older"

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import numpy as np
 import onnx
+import onnxruntime
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -66,27 +69,20 @@ def test_lenet_takes_a_thirteenth() -> None:
     assert len(after.weights[GAPS]) == len(after.weights[VALUES])
 
 
-def test_the_runtime_rebuilds_the_weights_at_load() -> None:
-    compact = compact_sparse_weights(lenet())
-    session_model = to_model(compact).SerializeToString()
-    import onnxruntime
-
+def test_the_runtime_rebuilds_the_weights_at_load(tmp_path: Path) -> None:
     options = onnxruntime.SessionOptions()
     options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_ENABLE_BASIC
+    options.optimized_model_filepath = str(tmp_path / "optimised.onnx")
     options.log_severity_level = 3
-    import tempfile
-    from pathlib import Path
-
-    with tempfile.TemporaryDirectory() as folder:
-        options.optimized_model_filepath = str(Path(folder) / "optimised.onnx")
-        onnxruntime.InferenceSession(session_model, options, providers=["CPUExecutionProvider"])
-        left = {item.op_type for item in onnx.load(options.optimized_model_filepath).graph.node}
-    assert not left & {"ScatterElements", "CumSum", "Split", "ConstantOfShape"}
+    data = to_model(compact_sparse_weights(lenet())).SerializeToString()
+    onnxruntime.InferenceSession(data, options, providers=["CPUExecutionProvider"])
+    left = {item.op_type for item in onnx.load(tmp_path / "optimised.onnx").graph.node}
+    assert left == {"Conv", "Relu", "MaxPool", "Flatten", "Gemm"}
 
 
 def test_another_runtime_computes_the_same() -> None:
     compact = compact_sparse_weights(lenet())
     feed = random_inputs(compact, 2)
     expected = make_session(to_model(lenet()).SerializeToString()).run(None, feed)[0]
-    got = ReferenceEvaluator(to_model(compact)).run(None, feed)
+    got = list(ReferenceEvaluator(to_model(compact)).run(None, feed))
     np.testing.assert_allclose(np.asarray(got[0]), expected, atol=1e-4)

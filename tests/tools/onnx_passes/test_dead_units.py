@@ -72,8 +72,8 @@ def test_a_chain_of_constants_goes_in_one_run() -> None:
 
 def test_a_chain_of_unread_units_goes_in_one_run() -> None:
     before = lenet(density=1.0)
-    before.weights["fc3.weight"][:, 7] = 0  # type: ignore[index]
-    before.weights["fc2.weight"][np.arange(84) != 7, 11] = 0  # type: ignore[index]
+    before.weights["fc3.weight"][:, 7] = 0
+    before.weights["fc2.weight"][np.arange(84) != 7, 11] = 0
     after = remove_dead_units(before)
     assert shapes(after)["fc2.weight"] == (83, 119)
     assert shapes(after)["fc1.weight"] == (119, 400)
@@ -81,7 +81,7 @@ def test_a_chain_of_unread_units_goes_in_one_run() -> None:
 
 def test_a_channel_goes_with_its_block_behind_flatten() -> None:
     before = lenet(density=1.0)
-    before.weights["fc1.weight"][:, 25:50] = 0  # type: ignore[index]
+    before.weights["fc1.weight"][:, 25:50] = 0
     after = remove_dead_units(before)
     assert shapes(after)["conv2.weight"] == (15, 6, 5, 5)
     assert shapes(after)["fc1.weight"] == (120, 375)
@@ -89,7 +89,7 @@ def test_a_channel_goes_with_its_block_behind_flatten() -> None:
 
 def test_part_of_a_channel_block_keeps_the_channel() -> None:
     before = lenet(density=1.0)
-    before.weights["fc1.weight"][:, 25:49] = 0  # type: ignore[index]
+    before.weights["fc1.weight"][:, 25:49] = 0
     assert shapes(remove_dead_units(before)) == shapes(before)
 
 

@@ -35,7 +35,7 @@ def test_level_none_only_folds() -> None:
 
 def test_a_kept_value_survives_every_level() -> None:
     for level in ("size", "speed", "both"):
-        after, _ = optimise(lenet(), level, keep=["conv1", "conv2_relu"])  # type: ignore[arg-type]
+        after, _ = optimise(lenet(), level, keep=["conv1", "conv2_relu"])
         assert {"conv1", "conv2_relu"} <= set(after.shapes)
 
 
