@@ -31,6 +31,10 @@ def identified(
 
     Raises:
         ValueError: shapes differ.
+
+    >>> images = np.random.default_rng(0).random((3, 1, 8, 8))
+    >>> identified(images, images[[0, 2, 2]] * 0.5 + 0.1).tolist()
+    [True, False, True]
     """
     check_pair(originals, reconstructions)
     candidates = originals

@@ -52,6 +52,9 @@ def mean_score(name: str, values: ArrayLike, *, seed: int = 0) -> Score:
         ValueError: there are no values, or one is not finite.
 
     Source: Efron and Tibshirani 1993, chapter 13.
+
+    >>> print(mean_score("l2", [0.4, 0.5, 0.6, 0.5]))
+    l2 0.500 [0.425, 0.575] (n=4)
     """
     data = np.asarray(values, np.float64).reshape(-1)
     if not data.size or not np.isfinite(data).all():
@@ -72,6 +75,9 @@ def rate_score(name: str, hits: ArrayLike) -> Score:
         ValueError: there are no values.
 
     Source: Clopper and Pearson 1934; the beta form of its limits.
+
+    >>> print(rate_score("identified", [True] * 30))
+    identified 1.000 [0.884, 1.000] (n=30)
     """
     data = np.asarray(hits, np.bool_).reshape(-1)
     if not data.size:

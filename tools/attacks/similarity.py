@@ -22,6 +22,10 @@ def relative_l2(originals: NDArray[Any], reconstructions: NDArray[Any]) -> Float
 
     Args:
         originals, reconstructions: (N, C, H, W), same scale.
+
+    >>> image = np.full((1, 1, 8, 8), 0.5)
+    >>> [round(relative_l2(image, factor * image).item(), 6) for factor in (1, 0, 0.5)]
+    [0.0, 1.0, 0.5]
     """
     check_pair(originals, reconstructions)
     x = originals.reshape(len(originals), -1).astype(np.float64)
@@ -45,6 +49,10 @@ def ssim(originals: NDArray[Any], reconstructions: NDArray[Any], *, variant: Ssi
         ValueError: shapes differ, or a side is below 7, or the variant is unknown.
 
     Source: Wang, Bovik, Sheikh and Simoncelli 2004, equation 13.
+
+    >>> image = np.random.default_rng(0).random((1, 1, 8, 8))
+    >>> round(ssim(image, image).item(), 6), round(ssim(image, 1 - image).item(), 2)
+    (1.0, -0.99)
     """
     check_pair(originals, reconstructions)
     if variant not in _DATA_RANGE:

@@ -20,7 +20,7 @@ NORMALISATION = [
     Case("LpNormalization"),
     Case("LpNormalization", attributes={"axis": 1}, shape=(2, 3, 4), note="inner-axis"),
     Case("LRN", attributes={"size": 3, "alpha": 0.5, "beta": 0.6, "bias": 1.5}, shape=(2, 5, 2, 2)),
-    Case("LRN", attributes={"size": 4, "alpha": 0.9}, shape=(1, 6, 2, 1), note="even"),
+    Case("LRN", attributes={"size": 5, "alpha": 0.9}, shape=(1, 7, 2, 1), note="wide"),
     Case("InstanceNormalization", ("x", normal(3), normal(3)), shape=(2, 3, 2, 3)),
     Case(
         "GroupNormalization",
