@@ -14,7 +14,7 @@ __all__ = ["Average"]
 
 @dataclass(frozen=True, slots=True)
 class Average:
-    """``g / denominator``. The real number of examples in a Poisson batch is private, so it cannot be the denominator."""
+    """``g / denominator``. The real number of examples in a Poisson batch is private, so it cannot be that."""
 
     denominator: float
     name: str = "average"

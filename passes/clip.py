@@ -57,7 +57,9 @@ def _clippable(graph: StepGraph, types: dict[int, Privacy], marker: Marker) -> d
             refused.append(f"{name}: {kind.why}{where(kind.node)}")
         elif not isinstance(kind, Public):
             node = graph[gradient]
-            refused.append(f"{name}: its gradient, {node.describe()}, is {kind}, not a sum over examples{where(gradient)}")
+            refused.append(
+                f"{name}: its gradient, {node.describe()}, is {kind}, not a sum over examples{where(gradient)}"
+            )
     if refused:
         raise PrivacyError("these gradients cannot be clipped example by example:\n- " + "\n- ".join(refused))
     if not wanted:
@@ -73,5 +75,7 @@ def _factors(build: Builder, squared: int, marker: Marker, batch: int) -> int:
     norm = build.binary("Maximum", build.unary("Sqrt", build.finite(squared)), build.scalar(TINY))
     factor = build.binary("Minimum", build.binary("RealDiv", bound, norm), build.scalar(1.0))
     weights = build.cast(build.reshape(marker.weights, (batch, 1)))
-    inside = build.binary("Maximum", build.binary("Minimum", build.finite(weights), build.scalar(1.0)), build.scalar(0.0))
+    inside = build.binary(
+        "Maximum", build.binary("Minimum", build.finite(weights), build.scalar(1.0)), build.scalar(0.0)
+    )
     return build.binary("Mul", build.binary("Mul", factor, usable), inside)

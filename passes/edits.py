@@ -56,14 +56,18 @@ class Builder:
         """A tuple of whole numbers: axes, a shape, a permutation."""
         return self.constant("ints", tuple(int(v) for v in values))
 
-    def op(self, name: str, inputs: Sequence[int], type_: TensorType, attrs: Mapping[str, Constant] | None = None) -> int:
+    def op(
+        self, name: str, inputs: Sequence[int], type_: TensorType, attrs: Mapping[str, Constant] | None = None
+    ) -> int:
         """Any operation by its primitive's name."""
         attrs = dict(attrs or {})
         key = (name, tuple(inputs), tuple(sorted((k, v.tag, repr(v.value)) for k, v in attrs.items())), type_)
         node = Node(self._next, "op", type_, name, tuple(inputs), MappingProxyType(attrs), made=True)
         return self._remember(key, node)
 
-    def unique(self, name: str, inputs: Sequence[int], like: int | None, type_: TensorType, attrs: Mapping[str, Constant]) -> int:
+    def unique(
+        self, name: str, inputs: Sequence[int], like: int | None, type_: TensorType, attrs: Mapping[str, Constant]
+    ) -> int:
         """An operation with an effect: never shared with an equal one. Its type is that of ``like`` if given."""
         node = Node(self._next, "op", type_, name, tuple(inputs), MappingProxyType(dict(attrs)), made=True, like=like)
         return self._add(node)
@@ -193,7 +197,7 @@ def _made(n: Node, ref: Any) -> dict[str, Any]:
         made["like"] = ref(n.like)
     else:
         made["type"] = _type(n.type)
-        if n.op in ("Custom", "MakeTuple", "TupleGetItem"):   # no inference by name: an own kernel checks its arguments
+        if n.op in ("Custom", "MakeTuple", "TupleGetItem"):  # no inference by name: an own kernel checks its arguments
             made["declared_only"] = True
     return made
 

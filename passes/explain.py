@@ -1,4 +1,4 @@
-"""Shows a rewritten step: where each parameter's gradient is clipped, noised and masked, and the type of every value."""
+"""Shows a rewritten step: where each gradient is clipped, noised and masked, and the type of every value."""
 
 from __future__ import annotations
 
@@ -11,9 +11,12 @@ __all__ = ["explain", "parameter_rows", "value_rows"]
 
 
 def explain(compiled: Compiled) -> str:
-    """The step as text: what is released, a row for each trained parameter, a row for each value, what leaves unreleased."""
+    """The step as text: what is released and what is not, a row for each trained parameter, one for each value."""
     graph, types = compiled.typed.graph, compiled.typed.types
-    lines = [f"step over {compiled.typed.batch} rows; passes: " + ", ".join(f"{t.name} ({t.before} -> {t.after})" for t in compiled.trace)]
+    lines = [
+        f"step over {compiled.typed.batch} rows; passes: "
+        + ", ".join(f"{t.name} ({t.before} -> {t.after})" for t in compiled.trace)
+    ]
     for r in compiled.releases:
         lines.append(
             f"every run releases {r.gradients} gradients with Gaussian noise {r.noise_multiplier} * {r.clip_norm}, "
@@ -22,7 +25,10 @@ def explain(compiled: Compiled) -> str:
     loss = graph[graph[graph.output].inputs[0]].inputs[0]
     if not is_free(types[loss]):
         lines.append(f"returned and not released: {graph[loss].describe()} is {types[loss]}; keep it on the console")
-    lines += ["", *_table(("parameter", "updated by", "clipped", "noised", "masked", "divided"), parameter_rows(compiled))]
+    lines += [
+        "",
+        *_table(("parameter", "updated by", "clipped", "noised", "masked", "divided"), parameter_rows(compiled)),
+    ]
     lines += ["", *_table(("node", "operation", "type", "privacy", "scope"), value_rows(compiled))]
     return "\n".join(lines)
 
@@ -38,7 +44,9 @@ def parameter_rows(compiled: Compiled) -> list[tuple[str, ...]]:
         clipped = next((types[n.id] for n in path if isinstance(types[n.id], Bounded)), None)
         noised = next((n for n in path if n.op == "Custom"), None)
         mask = next((_mask(graph, n) for n in path if _mask(graph, n)), "")
-        constant = next((1 / float(v) for n in path if n.op == "Mul" and n.made for v in [_constant(graph, n)] if v), None)
+        constant = next(
+            (1 / float(v) for n in path if n.op == "Mul" and n.made for v in [_constant(graph, n)] if v), None
+        )
         rows.append(
             (
                 graph[update.inputs[0]].name,
@@ -89,4 +97,7 @@ def _constant(graph: StepGraph, node: Node) -> float | None:
 
 def _table(head: tuple[str, ...], rows: list[tuple[str, ...]]) -> list[str]:
     widths = [max(len(r[k]) for r in [head, *rows]) for k in range(len(head))]
-    return ["  ".join(c.ljust(w) for c, w in zip(r, widths, strict=True)).rstrip() for r in [head, tuple("-" * w for w in widths), *rows]]
+    return [
+        "  ".join(c.ljust(w) for c, w in zip(r, widths, strict=True)).rstrip()
+        for r in [head, tuple("-" * w for w in widths), *rows]
+    ]

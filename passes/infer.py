@@ -61,7 +61,7 @@ def batch_size(graph: StepGraph) -> int:
     return int(next(iter(sizes.values())) or 0)
 
 
-def infer(graph: StepGraph, declared: Declared = Declared()) -> Typed:  # noqa: B008  a frozen value
+def infer(graph: StepGraph, declared: Declared = Declared()) -> Typed:
     """The privacy type of every value that the output depends on."""
     types: dict[int, Privacy] = {}
     batch = batch_size(graph)
@@ -90,14 +90,20 @@ def _parameter(node: Node, declared: Declared, bound: Privacy) -> Privacy:
     if node.name in declared.sums:
         return bound
     if not node.trainable and node.name not in declared.public:
-        return Mixed(f"Parameter {node.name} is not trained, so that it could hold data; declare it public if it holds none", node.id)
+        return Mixed(
+            f"Parameter {node.name} is not trained, so that it could hold data; declare it public if it holds none",
+            node.id,
+        )
     return Public()
 
 
 def _constant(node: Node, declared: Declared) -> Privacy:
     if node.uniform or isinstance(node.value, Constant) or prod(node.shape) <= LARGE or "*" in declared.public:
         return Public()
-    return Mixed(f"a constant of {prod(node.shape)} values could hold data; declare constants public ('*') if it holds none", node.id)
+    return Mixed(
+        f"a constant of {prod(node.shape)} values could hold data; declare constants public ('*') if it holds none",
+        node.id,
+    )
 
 
 def _operation(view: View, node: Node) -> Privacy:
@@ -176,8 +182,8 @@ def check(typed: Typed, sums: frozenset[str] = frozenset()) -> None:
     """
     if typed.graph.subgraphs:
         raise PrivacyError(
-            f"the step calls {len(typed.graph.subgraphs)} sub-graph(s) (a loop or a branch on a tensor), which cannot be "
-            "followed; write the loop over a fixed number in Python, and the branch as ops.where"
+            f"the step calls {len(typed.graph.subgraphs)} sub-graph(s) (a loop or a branch on a tensor), which cannot "
+            "be followed; write the loop over a fixed number in Python, and the branch as ops.where"
         )
     found = problems(typed, sums)
     if found:

@@ -16,6 +16,8 @@ __all__ = ["GRID", "Noise", "Release", "read_releases"]
 
 #: Cells of the kernel's grid in one standard deviation; gradient and noise are added as whole numbers of cells.
 GRID = 2.0**20
+
+
 @dataclass(frozen=True, slots=True)
 class Release:
     """One noisy sum that a graph gives out at every run.
@@ -52,7 +54,9 @@ class Noise:
         noisy = {name: g for name, g in marker.gradients.items() if not isinstance(types[g], Public)}
         for name, g in noisy.items():
             if not isinstance(types[g], Bounded):
-                raise PrivacyError(f"the gradient of {name} is {types[g]}: noise on an unbounded value releases it; clip first")
+                raise PrivacyError(
+                    f"the gradient of {name} is {types[g]}: noise on an unbounded value releases it; clip first"
+                )
         build = Builder(graph)
         size = sum(prod(graph[g].shape) for g in noisy.values())
         sigma = _deviation(build, marker, size, typed.batch)
@@ -69,7 +73,9 @@ class Noise:
         build.stamp(node, Many((released,) * len(outputs)) if len(outputs) > 1 else released)
         result = dict(marker.gradients)
         for k, name in enumerate(noisy):
-            result[name] = node if len(outputs) == 1 else build.op("TupleGetItem", [node, build.constant("int", k)], outputs[k])
+            result[name] = (
+                node if len(outputs) == 1 else build.op("TupleGetItem", [node, build.constant("int", k)], outputs[k])
+            )
         return with_gradients(build, marker, result)
 
 
@@ -117,7 +123,12 @@ def _scale(graph: StepGraph, sigma: Node) -> tuple[str, str]:
         if plain.op == "Mul" and below.op == "Sub":
             product, factor = graph.inputs(plain.id)
             one, cells = graph.inputs(below.id)
-            enlarges = _number(factor) >= 1.0 and _number(one) == 1.0 and cells.op == "Mul" and _number(graph.inputs(cells.id)[1]) >= 0
+            enlarges = (
+                _number(factor) >= 1.0
+                and _number(one) == 1.0
+                and cells.op == "Mul"
+                and _number(graph.inputs(cells.id)[1]) >= 0
+            )
             if product.op == "Mul" and enlarges:
                 multiplier, bound = graph.inputs(product.id)
                 if multiplier.kind == bound.kind == "parameter" and multiplier.id == graph.inputs(cells.id)[0].id:
@@ -133,4 +144,3 @@ def _number(node: Node) -> float:
 def _function(node: Node) -> str:
     value = node.attrs.get("func_name")
     return str(value.value if isinstance(value, Constant) else value)
-

@@ -3,9 +3,19 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Union
 
-__all__ = ["Bounded", "Many", "Mixed", "PerExample", "PrivacyError", "Privacy", "Public", "Released", "Summed", "is_free"]
+__all__ = [
+    "Bounded",
+    "Many",
+    "Mixed",
+    "PerExample",
+    "Privacy",
+    "PrivacyError",
+    "Public",
+    "Released",
+    "Summed",
+    "is_free",
+]
 
 
 class PrivacyError(RuntimeError):
@@ -89,7 +99,7 @@ class Many:
         return f"({', '.join(kinds)})"
 
 
-Privacy = Union[Public, PerExample, Summed, Mixed, Bounded, Released, Many]
+Privacy = Public | PerExample | Summed | Mixed | Bounded | Released | Many
 
 
 def is_free(p: Privacy) -> bool:

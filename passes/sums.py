@@ -15,7 +15,7 @@ __all__ = ["AddSums"]
 
 @dataclass(frozen=True, slots=True)
 class AddSums:
-    """``g + sum``. Each record is in at most one physical batch of a step, so the whole moves by one clip norm still."""
+    """``g + sum``. Each record is in at most one physical batch of a step: the whole moves by one clip norm still."""
 
     name: str = "sums"
 

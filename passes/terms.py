@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from math import prod
 
-
 from mindveil.passes.edits import Builder
 from mindveil.passes.graph import Node, Shape, TensorType
 from mindveil.passes.operations import OPERATIONS
@@ -108,7 +107,9 @@ class Terms:
         shape = list(first.shape)
         shape[axis] = sum(self.build[p].shape[axis] for p in parts)
         group = self.build.op("MakeTuple", parts, TensorType(elements=tuple(self.build[p].type for p in parts)))
-        return self.build.op("Concat", [group, self.build.constant("int", axis)], TensorType(tuple(shape), first.type.dtype))
+        return self.build.op(
+            "Concat", [group, self.build.constant("int", axis)], TensorType(tuple(shape), first.type.dtype)
+        )
 
     def tensor(self, node: int) -> int:
         """A public operand as a tensor; a Python number becomes a float32 scalar."""
@@ -179,5 +180,3 @@ class Terms:
 
 def _is_float(node: Node) -> bool:
     return (node.type.dtype or "").startswith("Float")
-
-

@@ -13,7 +13,7 @@ _SLOW = ("avx512f", "amx_tile")
 
 
 def prepare() -> None:
-    """Sets ``ONEDNN_MAX_CPU_ISA=AVX2`` on processors where MindSpore's convolutions need it; call before MindSpore is imported.
+    """Sets ``ONEDNN_MAX_CPU_ISA=AVX2`` where MindSpore's convolutions need it; call before MindSpore is imported.
 
     On processors with AVX-512 or AMX the convolutions of MindSpore 2.10.0 are 15 to 50 times slower without it. A value
     that the user has set stays.
@@ -36,7 +36,9 @@ def refuse_bypass() -> None:
     if ms.get_context("enable_compile_cache"):
         raise PrivacyError("enable_compile_cache is on: a cached graph would run without the passes; set it to False")
     if os.environ.get("MS_JIT", "1") == "0":
-        raise PrivacyError("MS_JIT=0 runs every operation by itself, so that no graph is compiled for the passes; unset it")
+        raise PrivacyError(
+            "MS_JIT=0 runs every operation by itself, so that no graph is compiled for the passes; unset it"
+        )
 
 
 def _processor_flags() -> str:

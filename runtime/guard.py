@@ -26,7 +26,9 @@ class Guard:
         rewrite: from the graph to what the passes make of it; None for a step without any policy, which needs no pass.
     """
 
-    def __init__(self, parts: Parts, kind: Kind, names: dict[str, list[str]], rewrite: Callable[[StepGraph], Compiled] | None) -> None:
+    def __init__(
+        self, parts: Parts, kind: Kind, names: dict[str, list[str]], rewrite: Callable[[StepGraph], Compiled] | None
+    ) -> None:
         self._rewrite = rewrite
         self._seen: Compiled | None = None
         self._refusal: PrivacyError | None = None
@@ -77,7 +79,9 @@ class Guard:
         if self._seen is not None:
             self._approved[phase] = self._seen
         if phase not in self._approved:
-            raise PrivacyError("MindSpore compiled this step without calling the graph passes; nothing of it may be used")
+            raise PrivacyError(
+                "MindSpore compiled this step without calling the graph passes; nothing of it may be used"
+            )
         return self._approved[phase]
 
     def _on_compile(self, document: plugin.Document) -> plugin.Edits:

@@ -29,7 +29,7 @@ def example_losses(loss_fn: LossFn) -> LossFn:
     return _Reduced(loss_fn, by_mean=True)
 
 
-class _Reduced(nn.Cell):  # type: ignore[misc]
+class _Reduced(nn.Cell):
     """The inner loss, with all dimensions but the first reduced."""
 
     def __init__(self, loss_fn: LossFn, by_mean: bool) -> None:
@@ -62,7 +62,7 @@ def _reduction(loss: Any) -> str:
 
 def _without_reduction(loss: nn.Cell) -> nn.Cell:
     """A copy of a loss Cell that does not reduce."""
-    same = copy.copy(loss)
+    same = copy.deepcopy(loss)  # a shallow copy of a Cell shares its attributes with the original
     # LossBase decides by `reduce` and `average`; other cells hand `reduction` to a functional operation, and some, such
     # as MSELoss, are LossBase with `reduction` besides.
     for name, value in (("reduce", False), ("reduction", "none"), ("reduction_str", "none")):

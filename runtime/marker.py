@@ -9,7 +9,7 @@ from mindspore.ops import PrimitiveWithInfer, prim_attr_register
 __all__ = ["MindveilStep"]
 
 
-class MindveilStep(PrimitiveWithInfer):  # type: ignore[misc]
+class MindveilStep(PrimitiveWithInfer):
     """Stands between the gradients and the optimizer, and brings all that the passes need into the graph.
 
     Args:
@@ -22,7 +22,7 @@ class MindveilStep(PrimitiveWithInfer):  # type: ignore[misc]
     Output: the gradients.
     """
 
-    @prim_attr_register
+    @prim_attr_register  # type: ignore[untyped-decorator]
     def __init__(self, token: str, parameters: list[str], controls: list[str], masked: list[str]) -> None:
         """The decorator stores the arguments as attributes of the node."""
 

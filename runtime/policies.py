@@ -15,7 +15,8 @@ __all__ = ["DPSGD", "Policy", "Suppression"]
 class DPSGD:
     """Differentially private gradients: clipped example by example, summed, noised, divided by a constant.
 
-    One update is ``(sum_i w_i clip(g_i, clip_norm) + N(0, (noise_multiplier clip_norm)^2)) / (sampling_rate dataset_size)``.
+    One update is
+    ``(sum_i w_i clip(g_i, clip_norm) + N(0, (noise_multiplier clip_norm)^2)) / (sampling_rate dataset_size)``.
 
     Guarantee: each step is a Gaussian mechanism with ``noise_multiplier``, sampled by Poisson sampling with
     ``sampling_rate``, for adding or removing one record. It holds if every record is in a step's batch independently
@@ -120,7 +121,7 @@ class Suppression:
     def due(self, step: int) -> bool:
         """Whether a suppress operation belongs after ``step``: regularly, and when the final sparsity is reached."""
         since = step - self.start
-        return 0 <= since and step <= self.steps and (since % self.every == 0 or step == self.steps)
+        return since >= 0 and step <= self.steps and (since % self.every == 0 or step == self.steps)
 
 
 Policy = DPSGD | Suppression

@@ -21,7 +21,9 @@ class Released:
         Raises:
             BudgetExceeded: the ledger's budget does not cover it.
         """
-        event: Event = NonPrivate() if noise_multiplier == 0 else PoissonSampled(sampling_rate, Gaussian(noise_multiplier))
+        event: Event = (
+            NonPrivate() if noise_multiplier == 0 else PoissonSampled(sampling_rate, Gaussian(noise_multiplier))
+        )
         if self._ledger is not None:
             self._ledger.append(event)
         if self._runs and self._runs[-1][0] == event:

@@ -35,7 +35,7 @@ from mindveil.runtime.suppress import Masks
 __all__ = ["PrivateStep"]
 
 
-class PrivateStep(nn.Cell):  # type: ignore[misc]
+class PrivateStep(nn.Cell):
     """One update of a network, with the privacy policies built into the compiled graph.
 
     ``step(images, labels)`` runs one update and returns the mean loss of the real examples. That loss is not released:
@@ -83,7 +83,7 @@ class PrivateStep(nn.Cell):  # type: ignore[misc]
         self._pending = Pending(optimizer.parameters)
         self._guards: dict[Kind, Guard] = {}
         if policies:
-            self._guard("update")   # builds the passes, or refuses, before any data is read
+            self._guard("update")  # builds the passes, or refuses, before any data is read
 
     def _guard(self, kind: Kind) -> Guard:
         """The compiled step of one kind; made when first needed."""
@@ -93,11 +93,19 @@ class PrivateStep(nn.Cell):  # type: ignore[misc]
             masks = self._masks.masks if self._masks else {}
             sums = self._pending.sums() if kind != "update" else ()
             parts = Parts(
-                self.network, self._losses, self.optimizer, tuple(controls.values()), tuple(masks.values()), sums, self.private
+                self.network,
+                self._losses,
+                self.optimizer,
+                tuple(controls.values()),
+                tuple(masks.values()),
+                sums,
+                self.private,
             )
             names = {"parameters": [p.name for p in parameters], "controls": list(controls), "masked": list(masks)}
             marked = self.private or self._masks is not None
-            self._guards[kind] = Guard(parts, kind, names, (lambda graph: self._rewrite(graph, kind)) if marked else None)
+            self._guards[kind] = Guard(
+                parts, kind, names, (lambda graph: self._rewrite(graph, kind)) if marked else None
+            )
         return self._guards[kind]
 
     def _rewrite(self, graph: StepGraph, kind: Kind) -> Compiled:
@@ -211,7 +219,9 @@ class PrivateStep(nn.Cell):  # type: ignore[misc]
         """The typed graph of the last compiled step, as a table: where each gradient is clipped, noised and masked."""
         compiled = self._last_graph()
         if compiled is None:
-            raise ValueError("nothing was compiled through passes: call the step once; a step without policies has none")
+            raise ValueError(
+                "nothing was compiled through passes: call the step once; a step without policies has none"
+            )
         return explain(compiled)
 
     def _last_graph(self) -> Compiled | None:
@@ -249,7 +259,7 @@ def _sorted(policies: Sequence[Policy]) -> tuple[DPSGD | None, Suppression | Non
         raise TypeError(f"policies must be DPSGD or Suppression, got {[type(p).__name__ for p in policies]}")
     if len(private) > 1 or len(masked) > 1:
         raise ValueError("at most one DPSGD and one Suppression policy can shape a step")
-    return (private or [None])[0], (masked or [None])[0]
+    return next(iter(private), None), next(iter(masked), None)
 
 
 def _tensor(rows: Any) -> Tensor:
@@ -257,8 +267,10 @@ def _tensor(rows: Any) -> Tensor:
 
 
 def _weights(weights: Any, rows: int) -> Tensor:
-    values = np.ones(rows, np.float32) if weights is None else np.asarray(
-        weights.asnumpy() if isinstance(weights, Tensor) else weights, np.float32
+    values = (
+        np.ones(rows, np.float32)
+        if weights is None
+        else np.asarray(weights.asnumpy() if isinstance(weights, Tensor) else weights, np.float32)
     )
     if values.shape != (rows,) or not ((values == 0) | (values == 1)).all():
         raise ValueError(f"weights must be 0 or 1 for each of the {rows} rows, got shape {values.shape}: {values[:8]}")

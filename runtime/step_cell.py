@@ -30,7 +30,7 @@ class Parts:
     private: bool
 
 
-class StepCell(nn.Cell):  # type: ignore[misc]
+class StepCell(nn.Cell):
     """One kind of step over a batch of one shape; ``marker`` is None for ordinary training without any policy."""
 
     def __init__(self, parts: Parts, kind: Kind, marker: Any) -> None:
@@ -60,7 +60,7 @@ class StepCell(nn.Cell):  # type: ignore[misc]
             sums = self.sums if self.kind == "finish" else ()
             gradients = self.marker(gradients, weights, self.controls, self.masks, sums)
         if self.kind == "add":
-            for total, gradient in zip(self.sums, gradients):
+            for total, gradient in zip(self.sums, gradients):  # noqa: B905  the compiler knows no strict
                 ops.assign_add(total, gradient)
         else:
             self.optimizer(gradients)

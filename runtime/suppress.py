@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from typing import Any
 
 import numpy as np
 from mindspore import Parameter, Tensor
@@ -24,10 +25,13 @@ class Masks:
         names = policy.layers if policy.layers is not None else tuple(n for n, p in trained.items() if p.ndim >= 2)
         missing = [n for n in (*names, *policy.minimum) if n not in trained]
         if missing or not names:
-            raise ValueError(f"{', '.join(missing) or 'no parameter'} cannot be suppressed; trained are {', '.join(trained)}")
+            raise ValueError(
+                f"{', '.join(missing) or 'no parameter'} cannot be suppressed; trained are {', '.join(trained)}"
+            )
         self.weights = {n: trained[n] for n in names}
         self.masks = {
-            n: Parameter(Tensor(np.ones(trained[n].shape, np.float32)), name=PREFIX + n, requires_grad=False) for n in names
+            n: Parameter(Tensor(np.ones(trained[n].shape, np.float32)), name=PREFIX + n, requires_grad=False)
+            for n in names
         }
 
     def kept(self) -> dict[str, NDArray[np.bool_]]:
@@ -56,7 +60,7 @@ class Masks:
         return True
 
 
-def smallest_suppressed(weights: NDArray[np.floating], sparsity: float, minimum: int) -> NDArray[np.bool_]:
+def smallest_suppressed(weights: NDArray[Any], sparsity: float, minimum: int) -> NDArray[np.bool_]:
     """A mask, True = kept, that suppresses the given share of the smallest magnitudes.
 
     Args:

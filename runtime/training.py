@@ -6,7 +6,6 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from typing import Any
 
-import numpy as np
 from mindspore import Tensor, nn
 from numpy.typing import NDArray
 
@@ -82,7 +81,7 @@ def train(
     return history
 
 
-def accuracy(network: nn.Cell, images: NDArray[np.floating], labels: NDArray[np.integer]) -> float:
+def accuracy(network: nn.Cell, images: NDArray[Any], labels: NDArray[Any]) -> float:
     """Share of records whose largest output is their label; the network is evaluated and put back into its mode."""
     training = network.training
     network.set_train(False)

@@ -89,7 +89,12 @@ def bridge_library() -> Library:
         )
     folders = [include, core, core / "core/include", core / "core/mindrt/include", core / "core/mindrt"]
     folders += [core / "ccsrc", core / "ccsrc/include", core / "ops/include", core / "ops", third]
-    folders += [third / "robin_hood_hashing", third / "nlohmann", third / "pybind11", Path(sysconfig.get_paths()["include"])]
+    folders += [
+        third / "robin_hood_hashing",
+        third / "nlohmann",
+        third / "pybind11",
+        Path(sysconfig.get_paths()["include"]),
+    ]
     # MindSpore is built with the old string ABI and the fast hash tables: with other settings the classes have other
     # layouts and the graph reads as empty, with no error.
     flags = ["-std=c++17", "-fPIC", "-shared", "-O1", "-w", "-D_GLIBCXX_USE_CXX11_ABI=0", "-DENABLE_FAST_HASH_TABLE=1"]

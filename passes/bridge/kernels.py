@@ -48,7 +48,9 @@ def _path(library: str) -> str:
     try:
         return str(kernel_library(library, _HEADERS.get(library, ())).build())
     except BuildError as error:
-        raise PluginError(f"the kernel {library} could not be built, so private training cannot start.\n{error}") from error
+        raise PluginError(
+            f"the kernel {library} could not be built, so private training cannot start.\n{error}"
+        ) from error
 
 
 @cache

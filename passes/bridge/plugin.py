@@ -10,13 +10,23 @@ from typing import Any
 
 from mindveil.passes.bridge.build import BuildError, bridge_library
 
-__all__ = ["Document", "Edits", "Handler", "PluginError", "PluginStatus", "connect", "load", "plugin_status", "source_lines"]
+__all__ = [
+    "Document",
+    "Edits",
+    "Handler",
+    "PluginError",
+    "PluginStatus",
+    "connect",
+    "load",
+    "plugin_status",
+    "source_lines",
+]
 
 Document = dict[str, Any]
 Edits = dict[str, Any]
 Handler = Callable[[Document], "Edits | None"]
 
-#: The name of the primitive that marks a training step; it has no kernel, so that a step that no pass rewrote cannot run.
+#: The primitive that marks a training step; it has no kernel, so that a step that no pass rewrote cannot run.
 MARKER = "MindveilStep"
 
 
@@ -43,7 +53,9 @@ def load() -> None:
     try:
         path = bridge_library().build()
     except BuildError as error:
-        raise PluginError(f"the graph passes could not be built, so private and suppressed training cannot start.\n{error}") from error
+        raise PluginError(
+            f"the graph passes could not be built, so private and suppressed training cannot start.\n{error}"
+        ) from error
     import mindspore.graph as graph
 
     if not graph.register_custom_pass("mindveil", str(path), "all", graph.CustomPassType.FULL_GRAPH):
@@ -90,14 +102,18 @@ def _on_compile(text: bytes) -> int:
 
 
 def _dispatch(document: Document) -> Edits | None:
-    tokens = {n["op"]["attrs"].get("token") for n in document["nodes"] if n["kind"] == "op" and n["op"]["prim"] == MARKER}
+    tokens = {
+        n["op"]["attrs"].get("token") for n in document["nodes"] if n["kind"] == "op" and n["op"]["prim"] == MARKER
+    }
     if not tokens:
         return None
     if len(tokens) > 1:
         raise PluginError(f"one compiled function holds {len(tokens)} training steps; compile each by itself")
     token = str(tokens.pop())
     if token not in _state.handlers:
-        raise PluginError("a training step was compiled that no policy in this process belongs to; make a new PrivateStep")
+        raise PluginError(
+            "a training step was compiled that no policy in this process belongs to; make a new PrivateStep"
+        )
     return _state.handlers[token](document)
 
 

@@ -185,7 +185,7 @@ def test_the_data_cannot_be_changed_and_the_callers_arrays_still_can() -> None:
     with pytest.raises(ValueError, match="read-only"):
         data.train_images[0] = 0
     with pytest.raises(FrozenInstanceError):
-        data.name = "other"  # type: ignore[misc]
+        data.name = "other"
     assert own["train_images"].flags.writeable
 
 

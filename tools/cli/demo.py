@@ -13,10 +13,14 @@ __all__ = ["demo"]
 
 
 def demo(
-    config: Annotated[Path | None, typer.Argument(help="A TOML file with the run's settings; all have defaults.")] = None,
+    config: Annotated[
+        Path | None, typer.Argument(help="A TOML file with the run's settings; all have defaults.")
+    ] = None,
     data: Annotated[
         Path | None,
-        typer.Option(help="Folder with MNIST's idx files (gzip or not), or an .npz, to train on. [default: the 5,000 embedded images]"),
+        typer.Option(
+            help="Folder with MNIST's idx files (gzip or not), or an .npz. [default: the 5,000 embedded images]"
+        ),
     ] = None,
     name: Annotated[str | None, typer.Option(help="Name of the run: its folder in --runs. [default: demo]")] = None,
     runs: Annotated[Path | None, typer.Option(help="Folder of all runs. [default: runs]")] = None,
@@ -44,7 +48,14 @@ def demo(
     from mindveil.tools.cli.summary import print_summary
     from mindveil.tools.jobs.demo import run_demo
 
-    options = {"data.source": data, "name": name, "runs": runs, "private.epsilon": epsilon, "seed": seed, "overwrite": overwrite or None}
+    options = {
+        "data.source": data,
+        "name": name,
+        "runs": runs,
+        "private.epsilon": epsilon,
+        "seed": seed,
+        "overwrite": overwrite or None,
+    }
     settings = RunConfig.read(config, {k: str(v) if isinstance(v, Path) else v for k, v in options.items()})
     command = shlex.join(["mindveil", *sys.argv[1:]])
     with RunFolder(settings.runs, settings.name, overwrite=settings.overwrite) as folder, Bar() as bar:

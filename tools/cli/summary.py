@@ -16,7 +16,18 @@ def print_summary(results: RunResults, folder: Path) -> None:
     """One table of the models, the references of the attack, and where the report is."""
     console = Console()
     table = Table(title=f"{results.name}: one training, no claim", title_justify="left")
-    for head in ("", "accuracy", "epsilon", "sparsity", "ONNX bytes", "attack", "L2", "SSIM", "identified", "evaluator"):
+    for head in (
+        "",
+        "accuracy",
+        "epsilon",
+        "sparsity",
+        "ONNX bytes",
+        "attack",
+        "L2",
+        "SSIM",
+        "identified",
+        "evaluator",
+    ):
         table.add_column(head, justify="left" if head in ("", "attack") else "right")
     for model in results.models.values():
         epsilon = "none" if model.epsilon is None else f"{model.epsilon:.2f} at {model.delta:g}"
@@ -26,7 +37,9 @@ def print_summary(results: RunResults, folder: Path) -> None:
             first = [""] * 5
         table.add_section()
     for row, scores in results.references.items():
-        table.add_row(row.replace("_", " "), "", "", "", "", "reference", *_scores({n: s.value for n, s in scores.items()}))
+        table.add_row(
+            row.replace("_", " "), "", "", "", "", "reference", *_scores({n: s.value for n, s in scores.items()})
+        )
     console.print(table)
     console.print(f"{results.seconds:.0f} s. Report: {folder / 'report.html'}", highlight=False, soft_wrap=True)
 

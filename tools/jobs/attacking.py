@@ -15,7 +15,7 @@ from mindveil.tools.attacks.score import Score
 from mindveil.tools.cli.config import AttackConfig
 from mindveil.tools.jobs.progress import Progress
 
-__all__ = ["Attacked", "LENET_FEATURES", "attack_models", "exported_accuracy", "make_targets"]
+__all__ = ["LENET_FEATURES", "Attacked", "attack_models", "exported_accuracy", "make_targets"]
 
 #: Seed 002 starts from what follows LeNet5's first dense layer and its ReLU.
 LENET_FEATURES = "fc1_relu"
@@ -34,7 +34,7 @@ class Attacked:
 
 
 def make_targets(data: ImageData, count: int) -> Targets:
-    """The first images of the training and of the test set, half each; the attacker may learn from the other test images."""
+    """The first training and the first test images, half each; the attacker may learn from the other test images."""
     members = (count + 1) // 2
     held_out = count - members
     if members > len(data.train_images) or held_out >= len(data.test_images):

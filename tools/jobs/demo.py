@@ -20,7 +20,6 @@ from mindveil.tools.jobs.exporting import export_models, sha256_of
 from mindveil.tools.jobs.progress import Progress
 from mindveil.tools.jobs.training import Trained, train_model
 from mindveil.tools.report import (
-    Difference,
     History,
     LossCurve,
     ModelResult,
@@ -28,6 +27,7 @@ from mindveil.tools.report import (
     RunResults,
     TargetSummary,
     attack_record,
+    paired_differences,
     write_report,
 )
 
@@ -80,7 +80,11 @@ def run_demo(config: RunConfig, folder: RunFolder, progress: Progress, command: 
     attacked = attack_models(files, folder.path / "evaluator.onnx", targets, config.attack, progress)
     stages["attack"] = time.perf_counter() - clock
     progress.begin("report", 1)
-    models = {name: _model(title, trained[name], reports[name], files[name], attacked.results[name], data) for name, _, title in MODELS}
+    judged = exported_accuracy(folder.path / "evaluator.onnx", data)
+    models = {
+        name: _model(title, trained[name], reports[name], files[name], attacked.results[name], data)
+        for name, _, title in MODELS
+    }
     results = RunResults(
         name=config.name,
         models=models,
@@ -90,8 +94,8 @@ def run_demo(config: RunConfig, folder: RunFolder, progress: Progress, command: 
         seconds=time.perf_counter() - started,
         command=command,
         stage_seconds=stages,
-        differences=_differences(attacked.results),
-        evaluator=f"LeNet5 from other initial weights, {exported_accuracy(folder.path / 'evaluator.onnx', data):.1%} on held-out images",
+        differences=paired_differences(attacked.results, MODELS[0][0]),
+        evaluator=f"LeNet5 from other initial weights, {judged:.1%} right on held-out images",
     )
     write_report(folder.path, results, _pictures(attacked))
     progress.advance()
@@ -138,23 +142,14 @@ def _summary(attacked: Attacked, data: ImageData) -> TargetSummary:
     )
 
 
-def _differences(results: Mapping[str, Mapping[str, AttackResult]]) -> tuple[Difference, ...]:
-    """Every model against the ordinary one, target by target, for the rate that says most."""
-    first = MODELS[0][0]
-    return tuple(
-        Difference(kind, name, first, result.evaluation.compared_with(results[first][kind].evaluation, score))
-        for name in list(results)[1:]
-        for kind, result in results[name].items()
-        for score in ("l2", "identification_rate")
-    )
-
-
 def _pictures(attacked: Attacked) -> PictureData:
     """The arrays of the report: the first targets are members of the training set, none is chosen."""
     kinds = list(next(iter(attacked.results.values())))
     return PictureData(
         originals=attacked.targets.images,
-        reconstructions={k: {name: found[k].reconstructions for name, found in attacked.results.items()} for k in kinds},
+        reconstructions={
+            k: {name: found[k].reconstructions for name, found in attacked.results.items()} for k in kinds
+        },
         references={"Class mean": attacked.reference_images["class_mean"]},
         loss_curves={
             name: LossCurve(result.loss_curve.mean(1), float(result.check.true.mean()))

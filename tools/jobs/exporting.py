@@ -36,7 +36,9 @@ def export_models(
     samples = data.test_images[:VERIFY_ON]
     for name, model in trained.items():
         with folder.new_file(f"{name}.onnx") as path:
-            reports[name] = export(model.network, path, inputs=(1, *samples.shape[1:]), card=model.card, samples=samples, keep=keep)
+            reports[name] = export(
+                model.network, path, inputs=(1, *samples.shape[1:]), card=model.card, samples=samples, keep=keep
+            )
         with folder.new_file(f"{name}.ckpt") as path:
             _save(model.network, path)
         progress.advance(f"{name}: {reports[name].bytes:,} bytes, difference {reports[name].max_difference:.1e}")

@@ -51,7 +51,13 @@ class _Plan:
 
 
 def train_model(
-    config: RunConfig, mode: Mode, data: ImageData, progress: Progress, *, ledger_path: Path | None = None, seed: int | None = None
+    config: RunConfig,
+    mode: Mode,
+    data: ImageData,
+    progress: Progress,
+    *,
+    ledger_path: Path | None = None,
+    seed: int | None = None,
 ) -> Trained:
     """Trains the configured network on ``data``.
 
@@ -111,7 +117,9 @@ def load_factory(name: str | None) -> Callable[[], Any]:
     try:
         found = getattr(importlib.import_module(module), factory)
     except (ImportError, AttributeError) as error:
-        raise ValueError(f"network {name!r} cannot be loaded: {error}; it is package.module:factory, on Python's path") from error
+        raise ValueError(
+            f"network {name!r} cannot be loaded: {error}; it is package.module:factory, on Python's path"
+        ) from error
     if not callable(found):
         raise ValueError(f"network {name!r} is {type(found).__name__}, and must be a callable that returns a Cell")
     return found  # type: ignore[no-any-return]
@@ -146,12 +154,16 @@ def _private_plan(settings: PrivateConfig, arrays: tuple[Any, Any]) -> _Plan:
     rate = min(1.0, settings.batch_size / size)
     noise = settings.noise_multiplier
     if noise is None:
-        noise = noise_multiplier(target_epsilon=settings.epsilon, delta=settings.delta, sampling_rate=rate, steps=settings.steps)
+        noise = noise_multiplier(
+            target_epsilon=settings.epsilon, delta=settings.delta, sampling_rate=rate, steps=settings.steps
+        )
     physical = settings.physical_batch or min(size, ceil((size * rate + 4 * sqrt(size * rate * (1 - rate))) / 8) * 8)
     batches = PoissonBatches(arrays, sampling_rate=rate, physical_batch=physical, steps=settings.steps)
     policy = DPSGD(settings.clip_norm, noise, rate, size)
     per_epoch = max(1, round(1 / rate))
-    return _Plan(batches, [policy], settings.learning_rate, settings.momentum, per_epoch, settings.steps, settings.delta)
+    return _Plan(
+        batches, [policy], settings.learning_rate, settings.momentum, per_epoch, settings.steps, settings.delta
+    )
 
 
 def _ledger(config: RunConfig, plan: _Plan, data: ImageData, path: Path) -> Ledger:
