@@ -71,8 +71,11 @@ def curve_of(terms: Terms) -> Curve:
     """Sort the terms of a run by the way their cumulants are computed."""
     pairs: dict[Pair, list[tuple[float, float, int]]] = {}
     others: list[tuple[Pure | Concentrated | SampledLaplace | Allocated, int]] = []
+    signal = terms.signal
     for term, times in terms.counted.items():
-        if isinstance(term, SampledGaussian):
+        if isinstance(term, SampledGaussian) and term.rate == 1:
+            signal += times * (4 if term.pair == "replaced" else 1) / term.noise**2
+        elif isinstance(term, SampledGaussian):
             pairs.setdefault(term.pair, []).append((term.rate, term.noise, times))
         else:
             others.append((term, times))
@@ -80,7 +83,7 @@ def curve_of(terms: Terms) -> Curve:
     for pair, rows in pairs.items():
         table = np.array(rows, dtype=np.float64).T
         groups.append(_Group(pair, table[0], table[1], table[2]))
-    return Curve(terms.signal, tuple(groups), tuple(others))
+    return Curve(signal, tuple(groups), tuple(others))
 
 
 def total_cumulant(curve: Curve, order: float) -> float:

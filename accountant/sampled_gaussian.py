@@ -228,7 +228,7 @@ def centred_sum(loss: "Floats", log_weight: "Floats", order: "float | Floats") -
         # exp(a L) may overflow where the weight underflows; there only the joint exponent has meaning.
         low = np.minimum(scaled, 600.0)
         plain = np.expm1(low) - order * np.expm1(np.minimum(loss, 600.0))
-        large = np.exp(np.minimum(scaled + log_weight, 700.0))
+        large = np.exp(np.minimum(scaled + log_weight, 600.0))
         values = np.where(scaled < 600.0, weight * np.where(np.abs(scaled) < _SERIES, series, plain), large)
     result: Floats = np.maximum(values, 0.0).sum(axis=1)
     return result
