@@ -15,7 +15,7 @@ from mindveil.tools.attacks.score import Score, mean_score, paired_difference, r
 from mindveil.tools.attacks.similarity import relative_l2, ssim
 from mindveil.tools.attacks.targets import Targets
 
-__all__ = ["REFERENCE_ROWS", "SCORES", "Evaluation", "evaluate", "reference_rows"]
+__all__ = ["REFERENCE_ROWS", "SCORES", "Evaluation", "evaluate", "identification_by_membership", "reference_rows"]
 
 # name -> whether it is a rate over records (else a mean)
 SCORES: dict[str, bool] = {
@@ -43,6 +43,18 @@ class Evaluation:
     def compared_with(self, other: Evaluation, name: str) -> Score:
         """The mean difference of one score, record by record, with its interval: self minus other."""
         return paired_difference(f"{name} difference", self.records[name], other.records[name])
+
+
+def identification_by_membership(targets: Targets, evaluation: Evaluation) -> dict[str, Score]:
+    """The identification rate on targets that were trained on and on those that were not; empty where unknown.
+
+    Equal rates say that the attack reads the features, not the model's memory.
+    """
+    if targets.members is None:
+        return {}
+    hits = evaluation.records["identification_rate"]
+    groups = {"trained on": targets.members, "never trained on": ~targets.members}
+    return {name: rate_score(name, hits[rows]) for name, rows in groups.items() if rows.any()}
 
 
 def evaluate(targets: Targets, reconstructions: NDArray[Any], evaluator: Evaluator | None = None) -> Evaluation:

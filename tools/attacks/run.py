@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 from os import PathLike
 from typing import Any
 
@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 from onnx import ModelProto
 
-from mindveil.tools.attacks.evaluation import Evaluation, evaluate, reference_rows
+from mindveil.tools.attacks.evaluation import Evaluation, evaluate, identification_by_membership, reference_rows
 from mindveil.tools.attacks.evaluator import Evaluator
 from mindveil.tools.attacks.image_inversion import ImageInversionAttack, ObjectiveCheck
 from mindveil.tools.attacks.latent import LatentInversionAttack
@@ -57,6 +57,7 @@ class AttackResult:
         seconds: wall-clock time, preparation included.
         loss_curve: (iterations + 1, N), None for attacks without a loss.
         check: losses of true images beside those of reconstructions, None for attacks without an objective.
+        groups: the identification rate on targets that were trained on, and on others; empty where unknown.
     """
 
     name: str
@@ -65,6 +66,7 @@ class AttackResult:
     seconds: float
     loss_curve: NDArray[np.float32] | None = None
     check: ObjectiveCheck | None = None
+    groups: Mapping[str, Score] = field(default_factory=dict)
 
     @property
     def scores(self) -> dict[str, Score]:
@@ -141,7 +143,9 @@ def attack(
         started = time.perf_counter()
         found, curve, check = ATTACKS[name](loaded, features, targets, settings or AttackSettings())
         seconds = time.perf_counter() - started
-        results[name] = AttackResult(name, evaluate(targets, found, evaluator), found, seconds, curve, check)
+        evaluation = evaluate(targets, found, evaluator)
+        groups = identification_by_membership(targets, evaluation)
+        results[name] = AttackResult(name, evaluation, found, seconds, curve, check, groups)
     return results
 
 

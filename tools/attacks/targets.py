@@ -28,6 +28,8 @@ class Targets:
         public_labels: (M,).
         gallery: how many candidates identification chooses from: the targets and the first public images.
         bound: least and largest pixel.
+        members: (N,), True for targets that the attacked models were trained on, where that is known; attacks are
+            then scored on both groups, which tells a leak at inference from a leak of training data.
     """
 
     images: NDArray[np.float32]
@@ -36,6 +38,7 @@ class Targets:
     public_labels: NDArray[np.int64]
     gallery: int = 1_000
     bound: tuple[float, float] = (0.0, 1.0)
+    members: NDArray[np.bool_] | None = None
 
     def __post_init__(self) -> None:
         check_images(self.images, "target images")
@@ -46,6 +49,8 @@ class Targets:
             raise ValueError(f"targets are {self.images.shape[1:]} each, public images {self.public_images.shape[1:]}")
         if len({row.tobytes() for row in self.public_images} & {row.tobytes() for row in self.images}):
             raise ValueError("a target is among the public images; the attacker would know it. Split them first")
+        if self.members is not None and self.members.shape != (len(self.images),):
+            raise ValueError(f"members is {self.members.shape}; wanted: one truth value for {len(self.images)} targets")
         if self.gallery < len(self.images):
             raise ValueError(f"gallery is {self.gallery}, and must be at least the {len(self.images)} targets")
 

@@ -77,7 +77,9 @@ def _sections(results: RunResults, pictures: Mapping[str, bytes]) -> list[Html]:
             tables.attack_table(results),
             _differences(results),
         ),
-        section("meaning", "What this measures, and what it does not", prose.what_is_measured(results)),
+        section(
+            "meaning", "What this measures, and what it does not", prose.what_is_measured(results), _membership(results)
+        ),
         section("threats", "Threat model", tables.threat_table(results)),
         section(
             "checks",
@@ -105,6 +107,18 @@ def _differences(results: RunResults) -> Html:
         "interval that leaves 0 out. Look at the strongest attack: a weak one may rank the models the other way round."
     )
     return f"<h3>Differences between the models</h3>{explanation}{rows}"
+
+
+def _membership(results: RunResults) -> Html:
+    """The two groups of targets, where it is known which were trained on."""
+    rows = tables.membership_table(results)
+    if not rows:
+        return ""
+    explanation = paragraph(
+        "The targets fall into two groups, those that the models were trained on and those that they never saw. Where "
+        "the rates agree, the attack reads what the features show and not what the model remembers."
+    )
+    return f"<h3>Trained on, and not</h3>{explanation}{rows}"
 
 
 def _reconstructions(results: RunResults, pictures: Mapping[str, bytes]) -> list[Html]:

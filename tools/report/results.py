@@ -30,12 +30,14 @@ class AttackRecord:
         seconds: wall-clock time, None where it was not taken.
         true_loss, found_loss: the attack's mean objective on the true images and on its reconstructions; None where
             it has no objective.
+        groups: the identification rate on targets that were trained on, and on others; empty where unknown.
     """
 
     scores: Mapping[str, Score]
     seconds: float | None = None
     true_loss: float | None = None
     found_loss: float | None = None
+    groups: Mapping[str, Score] = field(default_factory=dict)
 
     @property
     def prefers_wrong(self) -> bool:
@@ -51,6 +53,7 @@ def attack_record(result: AttackResult) -> AttackRecord:
         seconds=result.seconds,
         true_loss=None if check is None else float(check.true.mean()),
         found_loss=None if check is None else float(check.found.mean()),
+        groups=dict(result.groups),
     )
 
 

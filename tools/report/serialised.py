@@ -79,6 +79,8 @@ def _attack(record: AttackRecord) -> dict[str, Any]:
         "seconds": record.seconds,
         "true_loss": record.true_loss,
         "found_loss": record.found_loss,
+        "groups": _values(record.groups),
+        "group_intervals": _intervals(record.groups),
     }
 
 
@@ -130,6 +132,7 @@ def _read_model(item: Mapping[str, Any]) -> ModelResult:
             seconds=record["seconds"],
             true_loss=record["true_loss"],
             found_loss=record["found_loss"],
+            groups=_scores(record["groups"], record["group_intervals"]),
         )
         for name, record in item["attacks"].items()
     }

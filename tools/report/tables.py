@@ -22,6 +22,7 @@ from mindveil.tools.report.results import ModelResult, RunResults
 __all__ = [
     "attack_table",
     "difference_table",
+    "membership_table",
     "model_table",
     "not_tested_table",
     "provenance_table",
@@ -105,6 +106,30 @@ def _measured(results: RunResults, name: str) -> bool:
 
 def _scores(scores: Mapping[str, Score], names: Sequence[str]) -> list[Cell]:
     return [score_cell(name, scores.get(name)) for name in names]
+
+
+def membership_table(results: RunResults) -> Html:
+    """Identification of targets that were trained on beside that of others; the empty string where unknown."""
+    records = [
+        (model, name, record)
+        for name in results.attack_names
+        for model in results.models.values()
+        if (record := model.attacks.get(name)) is not None and record.groups
+    ]
+    names = list(dict.fromkeys(group for _, _, record in records for group in record.groups))
+    rows = [
+        (
+            "",
+            [
+                _title(entry(name).title, model.title),
+                *(score_cell("identification_rate", record.groups.get(group)) for group in names),
+            ],
+        )
+        for model, name, record in records
+    ]
+    if not rows:
+        return ""
+    return table(_head("Targets identified", *names), rows)
 
 
 def difference_table(results: RunResults) -> Html:

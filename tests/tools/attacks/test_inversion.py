@@ -53,6 +53,18 @@ def test_losses_are_those_of_the_definition(form: Smoothness) -> None:
     np.testing.assert_allclose(objective.losses(images, targets), expected, rtol=2e-5)
 
 
+@pytest.mark.parametrize("form", ["cpu", "device"])
+def test_smoothness_of_colour_images_that_are_not_square(form: Smoothness) -> None:
+    node = helper.make_node("Flatten", ["image"], ["seen"])
+    image = helper.make_tensor_value_info("image", 1, ["n", 3, 5, 8])
+    graph = helper.make_graph([node], "flat", [image], [helper.make_tensor_value_info("seen", 1, ["n", 120])])
+    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 20)], ir_version=10)
+    images = np.random.default_rng(0).random((4, 3, 5, 8), dtype=np.float32)
+    objective = Objective.of(model, "seen", (3, 5, 8), Weights(0, 1, 0), smoothness=form)
+    found = objective.losses(images, np.ones((4, 120), np.float32))
+    np.testing.assert_allclose(found, smoothness_of(images, form), rtol=1e-5)
+
+
 def test_the_two_forms_of_smoothness_differ_by_the_height_inside_the_border() -> None:
     images = digits()[0][:3]  # framed in black, so the border adds nothing
     targets = np.ones((3, 120), np.float32)

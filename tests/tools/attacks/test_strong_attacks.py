@@ -147,6 +147,21 @@ def test_targets_state_the_candidates_that_there_are_and_name_themselves() -> No
     assert few.digest != Targets(images[1:11], labels[1:11], images[11:50], labels[11:50]).digest
 
 
+def test_targets_that_were_trained_on_are_scored_apart() -> None:
+    images, labels = digits()
+    members = np.arange(20) < 8
+    some = Targets(images[:20], labels[:20], images[1000:1400], labels[1000:1400], members=members)
+    result = attack(lenet5(), some, features="fc1", attacks=["ridge"])["ridge"]
+    hits = result.evaluation.records["identification_rate"]
+    assert {name: (score.value, score.n) for name, score in result.groups.items()} == {
+        "trained on": (hits[:8].mean(), 8),
+        "never trained on": (hits[8:].mean(), 12),
+    }
+    assert not attack(lenet5(), targets(), features="fc1", attacks=["ridge"])["ridge"].groups
+    with pytest.raises(ValueError, match="one truth value for 20 targets"):
+        Targets(images[:20], labels[:20], images[1000:1400], labels[1000:1400], members=members[:5])
+
+
 def test_a_class_without_public_image_is_refused() -> None:
     images, labels = digits()
     ones = labels[10:] != labels[0]

@@ -195,6 +195,23 @@ def test_an_old_operator_set_is_lifted() -> None:
     np.testing.assert_allclose(found, np.full((2, 4), 0.25))
 
 
+@pytest.mark.parametrize("operator", ["RandomNormal", "RandomNormalLike"])
+def test_noise_is_drawn_anew_in_every_run_and_passes_no_gradient(operator: str) -> None:
+    """A draw without inputs must not be taken for a constant, and one that reads the shape has no slope."""
+    model = single("Add", "noise")
+    if operator == "RandomNormal":
+        noise = helper.make_node(operator, [], ["noise"], shape=[4])
+    else:
+        noise = helper.make_node(operator, ["x"], ["noise"])
+    model.graph.node.insert(0, noise)
+    model.graph.output[0].CopyFrom(helper.make_tensor_value_info("y", 1, ["batch", 4]))
+    run, x = session(input_gradient(model)), np.zeros((2, 4), np.float32)
+    first, gradient = run.run(None, {"x": x})
+    second, _ = run.run(None, {"x": x})
+    assert not np.array_equal(first, second)
+    np.testing.assert_array_equal(gradient, np.ones((2, 4)))
+
+
 def test_no_path_of_real_numbers_gives_a_gradient_of_zero() -> None:
     found = session(input_gradient(single("Floor"))).run(["x_gradient"], {"x": np.ones((2, 4), np.float32)})[0]
     np.testing.assert_array_equal(found, np.zeros((2, 4)))

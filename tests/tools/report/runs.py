@@ -21,6 +21,12 @@ from mindveil.tools.report import (
 IMAGES = np.random.default_rng(0).random((12, 1, 16, 16), dtype=np.float32)
 
 
+GROUPS = {
+    "trained on": Score("trained on", 0.55, 0.5, 0.6, 6),
+    "never trained on": Score("never trained on", 0.45, 0.4, 0.5, 6),
+}
+
+
 def scores(identified: float, l2: float) -> dict[str, Score]:
     return {
         "l2": Score("l2", l2, l2 - 0.05, l2 + 0.05, 12),
@@ -45,7 +51,7 @@ def model(title: str, mode: str, *, epsilon: float | None = None, seed_l2: float
         sha256="ab" * 32,
         attacks={
             "seed": AttackRecord(scores(0.25, seed_l2), 1.5, true_loss=0.6, found_loss=0.25),
-            "ridge": AttackRecord(scores(0.75, 0.45), 0.2),
+            "ridge": AttackRecord(scores(0.75, 0.45), 0.2, groups=GROUPS),
         },
         history=History(
             steps=(10, 20, 30),

@@ -87,6 +87,15 @@ def test_every_number_of_the_models_is_there() -> None:
     assert "-0.100 *" in text
 
 
+def test_targets_trained_on_stand_beside_the_others_where_that_is_known() -> None:
+    meaning = page().split('id="meaning"')[1].split("</section>")[0]
+    assert "55.0 %" in meaning
+    assert "45.0 %" in meaning
+    plain = run().models["plain"]
+    unknown = replace(plain, attacks={"seed": plain.attacks["seed"]})
+    assert "Trained on, and not" not in render_page(replace(run(), models={"plain": unknown}), {})
+
+
 def test_no_word_of_a_verdict() -> None:
     assert not re.search(r"\b(protected|protects|secure|guaranteed|robust)\b", page(), re.IGNORECASE)
 
