@@ -173,6 +173,14 @@ class PrivateStep(nn.Cell):
                 self._masks.update(self.steps_done)
         return loss
 
+    def prepare(self, images: Any, labels: Any) -> None:
+        """Compiles the step for batches of this shape, through its passes; nothing runs and nothing is released.
+
+        Raises:
+            PrivacyError: the step cannot be shown to be private.
+        """
+        self._guard("update").prepare(_tensor(images), _tensor(labels), _weights(None, len(images)))
+
     def _account(self, compiled: Compiled) -> None:
         """Writes down what the graph is about to release, before it does."""
         controls = self._controls

@@ -13,16 +13,24 @@ import typer
 
 from mindveil import __version__
 from mindveil.tools.cli.budget import budget
+from mindveil.tools.cli.attack_files import attack_files
 from mindveil.tools.cli.demo import demo
 from mindveil.tools.cli.doctor import doctor
+from mindveil.tools.cli.explain_step import explain_step
+from mindveil.tools.cli.export_file import export_file
 from mindveil.tools.cli.inspect_file import inspect_file
+from mindveil.tools.cli.train import train
 
 __all__ = ["COMMANDS", "INTERRUPTED", "application", "main"]
 
 #: Name of each command and what runs it, in the order of the help.
 COMMANDS: tuple[tuple[str, Callable[..., Any]], ...] = (
     ("demo", demo),
+    ("train", train),
+    ("export", export_file),
+    ("attack", attack_files),
     ("inspect", inspect_file),
+    ("explain", explain_step),
     ("budget", budget),
     ("doctor", doctor),
 )

@@ -9,13 +9,13 @@ from pathlib import Path
 import numpy as np
 
 from mindveil.runtime.datasets import ImageData
-from mindveil.tools.attacks import Evaluator, ModelRunner, Targets
+from mindveil.tools.attacks import Evaluator, ModelRunner, Targets, feature_names
 from mindveil.tools.attacks.run import ATTACKS, AttackResult, AttackSettings, attack, evaluate_references
 from mindveil.tools.attacks.score import Score
-from mindveil.tools.cli.config import AttackConfig
+from mindveil.tools.cli.config import AttackConfig, RunConfig
 from mindveil.tools.jobs.progress import Progress
 
-__all__ = ["LENET_FEATURES", "Attacked", "attack_models", "exported_accuracy", "make_targets"]
+__all__ = ["Attacked", "attack_models", "default_features", "exported_accuracy", "make_targets", "wanted_features"]
 
 #: Seed 002 starts from what follows LeNet5's first dense layer and its ReLU.
 LENET_FEATURES = "fc1_relu"
@@ -62,7 +62,7 @@ def attack_models(
         ValueError: a file has no value of the wanted name; the message lists those it has.
     """
     judge = Evaluator.of(evaluator) if evaluator is not None else None
-    features = settings.layer or LENET_FEATURES
+    features = settings.layer or default_features(next(iter(files.values())))
     options = AttackSettings(iterations=settings.iterations, seed=settings.seed)
     progress.begin("attack", len(files) * len(ATTACKS))
     results: dict[str, dict[str, AttackResult]] = {}
@@ -82,6 +82,25 @@ def attack_models(
         {name: dict(evaluation.scores) for name, (evaluation, _) in rows.items()},
         {name: images for name, (_, images) in rows.items()},
     )
+
+
+def wanted_features(config: RunConfig) -> tuple[str, ...]:
+    """Values that an export must keep because an attack starts from them; another network's last value stays anyway."""
+    if config.attack.layer is not None:
+        return (config.attack.layer,)
+    return (LENET_FEATURES,) if config.network is None else ()
+
+
+def default_features(path: Path) -> str:
+    """Where an attack starts if nobody says: LeNet5's first dense layer, or the last value before the result.
+
+    The last value is the one that most applications hand on; earlier ones leak more, so that an attacker who sees
+    those is not covered by the figures.
+    """
+    names = feature_names(path)
+    if LENET_FEATURES in names:
+        return LENET_FEATURES
+    return names[-2] if len(names) > 1 else names[-1]
 
 
 def exported_accuracy(path: Path, data: ImageData) -> float:

@@ -1,10 +1,12 @@
-"""The main job: three models trained, accounted for, exported, attacked, and reported side by side."""
+"""The main job: models trained, accounted for, exported, attacked, and reported side by side."""
 
 from __future__ import annotations
 
 import platform
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
 
@@ -15,7 +17,7 @@ from mindveil.tools.attacks.run import AttackResult
 from mindveil.tools.cli.config import DataConfig, RunConfig
 from mindveil.tools.cli.run_folder import RunFolder
 from mindveil.tools.exporting.report import ExportReport
-from mindveil.tools.jobs.attacking import LENET_FEATURES, Attacked, attack_models, exported_accuracy, make_targets
+from mindveil.tools.jobs.attacking import Attacked, attack_models, exported_accuracy, make_targets, wanted_features
 from mindveil.tools.jobs.exporting import export_models, sha256_of
 from mindveil.tools.jobs.progress import Progress
 from mindveil.tools.jobs.training import Trained, train_model
@@ -31,16 +33,26 @@ from mindveil.tools.report import (
     write_report,
 )
 
-__all__ = ["MODELS", "load_data", "run_demo"]
+__all__ = ["MODELS", "ModelSpec", "load_data", "run_job"]
 
-#: Short name, mode and title of each model of the demo.
-MODELS: tuple[tuple[str, Mode, str], ...] = (
-    ("plain", "public", "Ordinary"),
-    ("suppressed", "suppressed", "Suppressed"),
-    ("dp", "private", "DP-SGD"),
+
+@dataclass(frozen=True, slots=True)
+class ModelSpec:
+    """A model of the job: its short name in files and ``metrics.json``, how it is trained, its title in tables."""
+
+    name: str
+    mode: Mode
+    title: str
+
+
+MODELS: tuple[ModelSpec, ...] = (
+    ModelSpec("plain", "public", "Ordinary"),
+    ModelSpec("suppressed", "suppressed", "Suppressed"),
+    ModelSpec("dp", "private", "DP-SGD"),
 )
 #: The evaluator starts from other weights than any model that is attacked.
 EVALUATOR_SEED = 1_000
+EVALUATOR = "evaluator"
 LEDGER = "ledger.jsonl"
 
 
@@ -55,51 +67,60 @@ def load_data(config: DataConfig) -> ImageData:
     return load(config.source, size=config.size)
 
 
-def run_demo(config: RunConfig, folder: RunFolder, progress: Progress, command: str) -> RunResults:
-    """Runs all stages and writes their files into ``folder``.
+def run_job(
+    config: RunConfig, folder: RunFolder, progress: Progress, command: str, models: Sequence[ModelSpec] = MODELS
+) -> RunResults:
+    """Runs all stages for some models, and writes their files into ``folder``.
 
     Args:
         command: as it was typed, for the report.
+        models: which models, in the order of the report.
     """
-    started, stages = time.perf_counter(), {}
+    started = time.perf_counter()
     data = load_data(config.data)
-    trained: dict[str, Trained] = {}
-    for name, mode, _ in MODELS:
-        ledger = folder.path / LEDGER if mode == "private" else None
-        trained[name] = train_model(config, mode, data, progress, ledger_path=ledger)
-        stages[f"train {name}"] = trained[name].seconds
-    judge = train_model(config, "public", data, progress, seed=config.seed + EVALUATOR_SEED)
-    stages["train evaluator"] = judge.seconds
-    features = config.attack.layer or LENET_FEATURES
-    clock = time.perf_counter()
-    reports = export_models({**trained, "evaluator": judge}, data, folder, progress, keep=[features])
-    stages["export"] = time.perf_counter() - clock
-    clock = time.perf_counter()
-    files = {name: folder.path / f"{name}.onnx" for name in trained}
     targets = make_targets(data, config.attack.images)
-    attacked = attack_models(files, folder.path / "evaluator.onnx", targets, config.attack, progress)
-    stages["attack"] = time.perf_counter() - clock
+    trained = {m.name: _train(config, m, data, folder, progress) for m in models}
+    judge = train_model(config, "public", data, progress, seed=config.seed + EVALUATOR_SEED)
+    trained_all = {**trained, EVALUATOR: judge}
+    stages = {f"train {name}": t.seconds for name, t in trained_all.items()}
+    with _timed(stages, "export"):
+        reports = export_models(trained_all, data, folder, progress, keep=wanted_features(config))
+    files = {name: folder.path / f"{name}.onnx" for name in trained_all}
+    attacked_files = {m.name: files[m.name] for m in models}
+    with _timed(stages, "attack"):
+        attacked = attack_models(attacked_files, files[EVALUATOR], targets, config.attack, progress)
     progress.begin("report", 1)
-    judged = exported_accuracy(folder.path / "evaluator.onnx", data)
-    models = {
-        name: _model(title, trained[name], reports[name], files[name], attacked.results[name], data)
-        for name, _, title in MODELS
-    }
+    judged = exported_accuracy(files[EVALUATOR], data)
     results = RunResults(
         name=config.name,
-        models=models,
+        models={
+            m.name: _model(m.title, trained[m.name], reports[m.name], files[m.name], attacked.results[m.name], data)
+            for m in models
+        },
         references=attacked.references,
         targets=_summary(attacked, data),
         versions=_versions(),
         seconds=time.perf_counter() - started,
         command=command,
         stage_seconds=stages,
-        differences=paired_differences(attacked.results, MODELS[0][0]),
-        evaluator=f"LeNet5 from other initial weights, {judged:.1%} right on held-out images",
+        differences=paired_differences(attacked.results, models[0].name),
+        evaluator=f"the same network from other initial weights, {judged:.1%} right on held-out images",
     )
     write_report(folder.path, results, _pictures(attacked))
     progress.advance()
     return results
+
+
+def _train(config: RunConfig, model: ModelSpec, data: ImageData, folder: RunFolder, progress: Progress) -> Trained:
+    ledger = folder.path / LEDGER if model.mode == "private" else None
+    return train_model(config, model.mode, data, progress, ledger_path=ledger)
+
+
+@contextmanager
+def _timed(stages: dict[str, float], name: str) -> Iterator[None]:
+    started = time.perf_counter()
+    yield
+    stages[name] = time.perf_counter() - started
 
 
 def _model(
