@@ -40,7 +40,7 @@ def by_quadrature(pair: Pair, rate: float, noise: float, order: float) -> mpmath
         if pair != "symmetrised":
             return mpmath.log(mpmath.quad(lambda x: present(x) ** a * absent(x) ** (1 - a), points))
         above = [p for p in points if p >= 0.5]
-        # The pair of Zhu, Dong and Wang (2022, theorem 11): remove above loss 0, add below it, an atom at 0 for the rest.
+        # Zhu, Dong and Wang (2022, theorem 11): remove above loss 0, add below it, an atom at 0 for the rest.
         up = mpmath.quad(lambda x: present(x) ** a * absent(x) ** (1 - a), above)
         down = mpmath.quad(lambda x: absent(x) ** a * present(x) ** (1 - a), above)
         atom = 1 - mpmath.quad(present, above) - mpmath.quad(absent, above)

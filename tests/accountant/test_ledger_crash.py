@@ -1,0 +1,97 @@
+"""kill -9 at random instants: what was released is never missing from the ledger."""
+
+import os
+import random
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+from mindveil.accountant import Composed, Gaussian, Ledger
+
+KILLS = 200
+
+# A parent that has paid for the imports forks a child for each life, so that a life lasts milliseconds. The child
+# writes a byte to the pipe after each append: that is the release, and the reader of the pipe is the adversary.
+LIVES = """
+import os, sys
+from mindveil.accountant import Gaussian, Ledger
+import mindveil.accountant.meter, mindveil.accountant.sampled_gaussian
+
+path, event = sys.argv[1], Gaussian(100.0)
+for _ in range(int(sys.argv[2])):
+    child = os.fork()
+    if child == 0:
+        ledger = Ledger.open(path)
+        os.write(1, b"o")
+        while True:
+            ledger.append(event)
+            os.write(1, b"r")
+    print("\\n%d" % child, file=sys.stderr, flush=True)
+    os.waitpid(child, 0)
+    os.write(1, b"|")
+"""
+
+
+def test_no_release_is_missing_after_kill_minus_nine(tmp_path: Path) -> None:
+    path = tmp_path / "ledger.jsonl"
+    event = Gaussian(100.0)
+    Ledger.create(path, dataset_id="d", dataset_size=10).close()
+    rng = random.Random(5)
+    released = lives = 0
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
+    with subprocess.Popen(
+        [sys.executable, "-c", LIVES, str(path), str(KILLS)],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        env=environment,
+    ) as parent:
+        if parent.stdout is None or parent.stderr is None:
+            raise RuntimeError("the subprocess has no pipes")
+        try:
+            for _ in range(KILLS):
+                child = _next_number(parent.stderr)
+                wanted = rng.randrange(0, 4)
+                seen = b""
+                while seen.count(b"r") < wanted or b"o" not in seen:
+                    seen += _read(parent.stdout)
+                # Somewhere inside the next append: building the line, writing it, syncing it, or after it.
+                _spin(rng.random() * 3e-3)
+                os.kill(child, signal.SIGKILL)
+                while b"|" not in seen:
+                    seen += _read(parent.stdout)
+                released += seen.count(b"r")
+                lives += 1
+        finally:
+            parent.kill()
+    with Ledger.open(path) as ledger:
+        ((spent, count),) = [(part.event, part.steps) for part in ledger.spent.events if isinstance(part, Composed)]
+    assert lives == KILLS
+    assert spent == event
+    assert released > KILLS
+    # At most one append a life was under way without having been answered.
+    assert released <= count <= released + KILLS
+
+
+def _read(stream: object) -> bytes:
+    data = os.read(stream.fileno(), 4096)  # type: ignore[attr-defined]
+    if not data:
+        raise RuntimeError("the child ended by itself")
+    return bytes(data)
+
+
+def _next_number(stream: object) -> int:
+    digits = b""
+    while not (digits.strip() and digits.endswith(b"\n")):
+        digits += os.read(stream.fileno(), 1)  # type: ignore[attr-defined]
+        if len(digits) > 2000:
+            raise RuntimeError(digits.decode(errors="replace"))
+    return int(digits)
+
+
+def _spin(seconds: float) -> None:
+    import time
+
+    end = time.perf_counter() + seconds
+    while time.perf_counter() < end:
+        pass
