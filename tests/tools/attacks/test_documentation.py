@@ -21,9 +21,9 @@ def test_the_code_on_the_page_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPat
     monkeypatch.chdir(tmp_path)
     model = lenet5()
     for node in model.graph.node:  # the exporter's name for what follows fc1
-        for names in (node.input, node.output):
-            for index, name in enumerate(names):
-                names[index] = "fc1_relu" if name == "fc1" else name
+        for field in (node.input, node.output):
+            for index, name in enumerate(field):
+                field[index] = "fc1_relu" if name == "fc1" else name
     onnx.save(model, "model.onnx")
     onnx.save(linear_classifier(), "evaluator.onnx")
     images, labels = digits()
