@@ -11,14 +11,15 @@ from mindveil.runtime.environment import prepare
 from mindveil.runtime.policies import DPSGD, Suppression
 
 if TYPE_CHECKING:
+    from mindveil.runtime.model import PrivateModel
     from mindveil.runtime.step import PrivateStep
 
-__all__ = ["DPSGD", "PoissonBatches", "PrivacyCard", "PrivateStep", "ShuffledBatches", "Suppression"]
+__all__ = ["DPSGD", "PoissonBatches", "PrivacyCard", "PrivateModel", "PrivateStep", "ShuffledBatches", "Suppression"]
 
 prepare()
 
 #: What needs MindSpore is imported when it is asked for, so that cards and batches load without it.
-_LATE = {"PrivateStep": "step"}
+_LATE = {"PrivateModel": "model", "PrivateStep": "step"}
 
 
 def __getattr__(name: str) -> Any:

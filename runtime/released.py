@@ -38,8 +38,15 @@ class Released:
 
     @property
     def event(self) -> Event:
-        """All of it as one event."""
+        """All of it as one event; of the ledger, which also knows of earlier runs, where there is one."""
+        if self._ledger is not None:
+            return self._ledger.spent
         return Sequence([Composed(event, count) for event, count in self._runs])
+
+    def resume(self, event: Event) -> None:
+        """Counts what a checkpoint says was released before; without effect where this run knows of more already."""
+        if self._ledger is None and not self._runs:
+            self._runs.append((event, 1))
 
     def epsilon(self, delta: float) -> float:
         """What it costs; from the ledger, which also knows of earlier runs, where there is one."""

@@ -70,7 +70,7 @@ class PrivateStep(nn.Cell):
         ledger: Ledger | None = None,
     ) -> None:
         super().__init__(auto_prefix=False)
-        self._dpsgd, suppression = _sorted(policies)
+        self.dpsgd, suppression = _sorted(policies)
         self.network = network.set_train()
         self.optimizer = optimizer
         self.ledger = ledger
@@ -78,7 +78,7 @@ class PrivateStep(nn.Cell):
         self.steps_done = 0
         self._losses = example_losses(loss_fn)
         self._masks = Masks(suppression, optimizer.parameters) if suppression else None
-        self._controls = Controls(self._dpsgd) if self._dpsgd else None
+        self._controls = Controls(self.dpsgd) if self.dpsgd else None
         self.mask_parameters = ParameterTuple(self._masks.masks.values()) if self._masks else ()
         self._pending = Pending(optimizer.parameters)
         self._guards: dict[Kind, Guard] = {}
@@ -110,19 +110,19 @@ class PrivateStep(nn.Cell):
 
     def _rewrite(self, graph: StepGraph, kind: Kind) -> Compiled:
         passes: list[GraphPass] = []
-        if self._dpsgd:
+        if self.dpsgd:
             passes.append(Clip())
             passes += [AddSums()] if kind == "finish" else []
-            passes += [Noise(self._dpsgd.sampling_rate)] if kind != "add" else []
+            passes += [Noise(self.dpsgd.sampling_rate)] if kind != "add" else []
         if self._masks and kind != "add":
             passes.append(Mask())
-        if self._dpsgd and kind != "add":
-            passes.append(Average(self._dpsgd.expected_batch))
+        if self.dpsgd and kind != "add":
+            passes.append(Average(self.dpsgd.expected_batch))
         return run(graph, passes, purpose="accumulate" if kind == "add" else self._purpose, declared=self._declared())
 
     def _declared(self) -> Declared:
         """What the graph itself cannot say of its untrained Parameters."""
-        names = set(self._dpsgd.public) if self._dpsgd else set()
+        names = set(self.dpsgd.public) if self.dpsgd else set()
         names |= self._controls.names if self._controls else set()
         names |= {m.name for m in self.mask_parameters}
         return Declared(frozenset(names), frozenset(p.name for p in self._pending.made))
@@ -132,9 +132,14 @@ class PrivateStep(nn.Cell):
         return "private" if self.private else "other"
 
     @property
+    def pending(self) -> bool:
+        """Whether a logical batch is half done."""
+        return self._pending.batches > 0
+
+    @property
     def private(self) -> bool:
         """Whether gradients are clipped and noised."""
-        return self._dpsgd is not None
+        return self.dpsgd is not None
 
     # --------------------------------------------------------------------------------------------------- running
     def construct(self, images: Any, labels: Any, weights: Any = None) -> Tensor:
@@ -239,7 +244,7 @@ class PrivateStep(nn.Cell):
 
     def card(self, delta: float = 1e-5) -> PrivacyCard:
         """The privacy card of the model as trained so far."""
-        policy, compiled = self._dpsgd, self._last_graph()
+        policy, compiled = self.dpsgd, self._last_graph()
         return PrivacyCard(
             mode=self.mode,
             epsilon=self.epsilon(delta) if policy else None,

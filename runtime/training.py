@@ -9,6 +9,7 @@ from typing import Any
 from mindspore import Tensor, nn
 from numpy.typing import NDArray
 
+from mindveil.runtime.sampling import check_sampling
 from mindveil.runtime.step import PrivateStep
 
 __all__ = ["History", "Point", "accuracy", "train"]
@@ -62,6 +63,7 @@ def train(
         evaluate: accuracy on held-out records; asked every ``evaluate_every`` updates and after the last.
         on_point: called after each update, for a progress bar.
     """
+    check_sampling(step, batches)
     history = History()
     for images, labels, weights in batches:
         loss = step(images, labels, weights)
