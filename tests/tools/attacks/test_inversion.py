@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 from numpy.typing import NDArray
-from onnx import helper
+from onnx import helper, numpy_helper
 
 from mindveil.tools.attacks import (
     ImageInversionAttack,
@@ -98,6 +98,21 @@ def test_an_image_is_attacked_as_if_it_were_alone() -> None:
     alone, own = attack.objective(start[3:4], targets[3:4])
     assert losses[3] == pytest.approx(alone[0], rel=1e-5)
     np.testing.assert_allclose(gradient[3], own[0], atol=1e-5 * np.abs(own).max())
+
+
+def test_flattening_by_reshape_changes_nothing() -> None:
+    """Reshape to (-1, 400) makes the batch axis anonymous to shape inference."""
+    model = lenet5()
+    index = next(index for index, node in enumerate(model.graph.node) if node.op_type == "Flatten")
+    node = helper.make_node("Reshape", [model.graph.node[index].input[0], "flat.shape"], ["flat"])
+    model.graph.node[index].CopyFrom(node)
+    model.graph.initializer.append(numpy_helper.from_array(np.array([-1, 400], np.int64), "flat.shape"))
+    usual = ImageInversionAttack(lenet5(), features="fc1", input_shape=SHAPE)
+    other = ImageInversionAttack(model, features="fc1", input_shape=SHAPE)
+    targets = usual.features(digits()[0][:3])
+    start = np.full((3, *SHAPE), 0.02, np.float32)
+    for expected, found in zip(usual.objective(start, targets), other.objective(start, targets), strict=True):
+        np.testing.assert_allclose(found, expected, atol=1e-6 * np.abs(expected).max())
 
 
 def test_a_model_that_shows_the_image_is_inverted() -> None:
