@@ -7,7 +7,7 @@ from math import prod
 
 from mindveil.passes.bridge.plugin import source_lines
 from mindveil.passes.graph import Constant, Node, StepGraph
-from mindveil.passes.operations import OPERATIONS
+from mindveil.passes.operations import OPERATIONS, Operation
 from mindveil.passes.operations.table import Refused, View, mixed
 from mindveil.passes.operations.update import is_update
 from mindveil.passes.privacy import Bounded, Many, Mixed, PerExample, Privacy, PrivacyError, Public, Summed, is_free
@@ -16,7 +16,8 @@ __all__ = ["Declared", "Typed", "batch_size", "check", "infer", "problems", "whe
 
 #: A constant with more values than this, not all equal, could be a data set in disguise.
 LARGE = 64
-_ORDERING = ("Depend", "Load", "UpdateState", "Return", "MakeTuple", "make_list", "TupleGetItem")
+#: Operations that hand values on as they are, whatever their types; they are typed by their rules alone.
+_ORDERING = ("Depend", "Load", "UpdateState", "Return", "MakeTuple", "make_list", "TupleGetItem", "MindveilStep")
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,22 +108,42 @@ def _constant(node: Node, declared: Declared) -> Privacy:
 
 
 def _operation(view: View, node: Node) -> Privacy:
-    kinds = [view.types[i] for i in node.inputs]
     entry = OPERATIONS.get(node.op)
     if node.stamp is not None:
         return _stamped(view, node)
-    if node.op not in _ORDERING:
-        lost = next((k for k in kinds if isinstance(k, Mixed)), None)
-        if lost is not None:
-            return lost
-        if all(is_free(k) for k in kinds) and not is_update(node):
-            return Public()
-    if entry is None:
-        return mixed(node, "the table has no rule for this operation")
-    try:
+    if entry is not None and node.op in _ORDERING:
         return entry.privacy(view, node)
+    ignored = entry.ignored if entry is not None else ()
+    kinds = [view.types[i] for k, i in enumerate(node.inputs) if k not in ignored]
+    if all(is_free(k) for k in kinds) and not is_update(node):
+        return Public()
+    try:
+        return _ruled(view, node, entry, kinds)
     except Refused as why:
         return mixed(node, str(why))
+
+
+def _ruled(view: View, node: Node, entry: Operation | None, kinds: list[Privacy]) -> Privacy:
+    """What the operation's rule says, after the checks that hold for every rule: it sees no type that it does not know."""
+    if entry is not None and entry.forbids is not None:
+        reason = entry.forbids(view, node)
+        if reason is not None:
+            raise Refused(reason)
+    flat = [p for k in kinds for p in (k.parts if isinstance(k, Many) else (k,))]
+    lost = next((p for p in flat if isinstance(p, Mixed)), None)
+    if lost is not None:
+        return lost
+    if entry is None:
+        raise Refused("the table has no rule for this operation")
+    if entry.effect == "state":
+        return entry.privacy(view, node)
+    if any(isinstance(p, Bounded) for p in flat):
+        raise Refused("clipped sums must reach the noise as they are")
+    if entry.linear is None and any(isinstance(p, Summed) for p in flat):
+        raise Refused("it is not linear in a sum over examples")
+    if not entry.grouped and any(isinstance(k, Many) for k in kinds):
+        raise Refused("it takes a tuple of tensors, which its rule does not know")
+    return entry.privacy(view, node)
 
 
 def _stamped(view: View, node: Node) -> Privacy:

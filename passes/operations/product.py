@@ -1,12 +1,13 @@
-"""Products of matrices, and bias gradients: the contractions of dense, attention and recurrent layers."""
+"""Products of matrices: the contractions of dense, attention and recurrent layers."""
 
 from __future__ import annotations
 
 from typing import Any
 
 from mindveil.passes.graph import Node
-from mindveil.passes.operations.table import Operation, Place, Refused, View
-from mindveil.passes.privacy import Bounded, PerExample, Privacy, Summed
+from mindveil.passes.operations.cost import ghost_pays
+from mindveil.passes.operations.table import APART, Operation, Place, Refused, View
+from mindveil.passes.privacy import PerExample, Privacy, Summed, is_free
 
 __all__ = ["PRODUCT"]
 
@@ -22,32 +23,67 @@ def _flags(view: View, node: Node) -> tuple[bool, bool]:
 
 def _product(view: View, node: Node) -> Privacy:
     """The free dimension of a per-example operand survives; contracted over the examples it becomes their sum."""
+    if any(isinstance(view.types[i], Summed) for i in node.inputs):
+        return _product_of_sum(view, node)
     flags, found = _flags(view, node), []
+    for i in node.inputs[2:]:
+        view.free(i, "bias")
     for side, i in enumerate(node.inputs[:2]):
-        kind = view.types[i]
-        if isinstance(kind, Summed | Bounded):
-            raise Refused(f"it is not linear in {view[i].describe()}, a sum over examples")
-        if isinstance(kind, PerExample):
+        if isinstance(view.types[i], PerExample):
             found.append(_side(view, node, side, i, flags[side]))
     if not found:
         raise Refused("none of its operands is a tensor of examples")
     if any(f != found[0] for f in found):
-        raise Refused("its operands hold the examples in different places, so that it combines one with another")
-    return found[0]
+        raise Refused(APART)
+    return Summed() if isinstance(found[0], Place) else found[0]
 
 
-def _side(view: View, node: Node, side: int, i: int, transposed: bool) -> Privacy:
-    place, rank, out = view.place(i), len(view.shape(i)), len(node.shape)
+def _side(view: View, node: Node, side: int, i: int, transposed: bool) -> PerExample | Place:
+    """What one operand makes of the product; the place of the examples if they are contracted.
+
+    Both operands must contract the same place: the sums over ``[T, B]`` and ``[B, T]`` rows have the same shapes.
+    """
+    place, out = view.place(i), len(node.shape)
+    rank = len(view.shape(i))
+    if rank == 1:
+        return Place(0, place.outer, place.inner)
     contracted = rank - (2 if transposed == (side == 0) else 1)
     if place.axis == contracted:
-        return Summed()
+        return Place(0, place.outer, place.inner)
+    if len(view.shape(node.inputs[1 - side])) == 1:
+        return view.at(node.shape, place.axis - (side == 1 and place.axis == rank - 1), place.outer)
     if place.axis < rank - 2:
         return view.at(node.shape, place.axis + out - rank, place.outer)
     return view.at(node.shape, out - (2 if side == 0 else 1), place.outer)
 
 
+def _product_of_sum(view: View, node: Node) -> Privacy:
+    """A sum over examples times a public matrix: weights that are themselves computed from parameters."""
+    kinds = [view.types[i] for i in node.inputs[:2]]
+    if not all(isinstance(k, Summed) or is_free(k) for k in kinds) or all(isinstance(k, Summed) for k in kinds):
+        raise Refused("it multiplies a sum over examples by something that is not public")
+    if any(len(view.shape(i)) < 2 for i in node.inputs[:2]):
+        raise Refused("it multiplies a sum over examples by a vector")
+    return Summed()
+
+
+def _linear(terms: Any, node: Node, parts: list[int], index: int) -> int:
+    view: View = terms.view
+    ta, tb = _flags(view, node)
+    left = isinstance(view.types[node.inputs[0]], Summed)
+    other = terms.tensor(node.inputs[1 if left else 0])
+    a, b = (parts[0], other) if left else (other, parts[0])
+    rank = max(len(terms.build[a].shape) - left, len(terms.build[b].shape) - (not left))
+    summed, public = (a, b) if left else (b, a)
+    shape = terms.build[summed].shape
+    summed = terms.build.reshape(summed, (shape[0], *(1,) * (rank + 1 - len(shape)), *shape[1:]))
+    a, b = (summed, public) if left else (public, summed)
+    result: int = terms.build.matmul(a, b, ta, tb)
+    return result
+
+
 def _operands(terms: Any, node: Node) -> tuple[int, int, bool, bool]:
-    """Both operands with the examples in front; a public one lies as its partner does."""
+    """Both operands as ``[B, ..., rows, columns]``; a public one lies as its partner does."""
     view: View = terms.view
     ta, tb = _flags(view, node)
     a, b = node.inputs[:2]
@@ -57,9 +93,22 @@ def _operands(terms: Any, node: Node) -> tuple[int, int, bool, bool]:
     known = pa or pb
     if known is None:
         raise Refused("none of its operands is a tensor of examples")
-    pa = pa or Place(na - (2 if ta else 1), known.outer, known.inner)
-    pb = pb or Place(nb - (1 if tb else 2), known.outer, known.inner)
-    return terms.front(a, pa), terms.front(b, pb), ta, tb
+    pa = pa or Place(max(na - (2 if ta else 1), 0), known.outer, known.inner)
+    pb = pb or Place(max(nb - (1 if tb else 2), 0), known.outer, known.inner)
+    left, right = terms.front(a, pa), terms.front(b, pb)
+    if na == 1:
+        left = terms.build.reshape(left, (terms.batch, 1, terms.build[left].shape[1]))
+    if nb == 1:
+        right = terms.build.reshape(right, (terms.batch, terms.build[right].shape[1], 1))
+    rank = max(len(terms.build[left].shape), len(terms.build[right].shape))
+    return _lead(terms, left, rank), _lead(terms, right, rank), ta, tb
+
+
+def _lead(terms: Any, node: int, rank: int) -> int:
+    """Dimensions of 1 behind the examples, so that batch dimensions still align from the right."""
+    shape = terms.build[node].shape
+    result: int = terms.build.reshape(node, (shape[0], *(1,) * (rank - len(shape)), *shape[1:]))
+    return result
 
 
 def _terms(terms: Any, node: Node, index: int) -> int:
@@ -78,29 +127,13 @@ def _norm(terms: Any, node: Node) -> int | None:
         return None
     a, b, ta, tb = _operands(terms, node)
     rows = terms.build[a].shape[-2 if ta else -1]
-    m, n = node.shape
     if rows == 1:
-        left, right = terms.squares(a), terms.squares(b)
-        product: int = terms.build.binary("Mul", left, right)
+        product: int = terms.build.binary("Mul", terms.squares(a), terms.squares(b))
         return product
-    if not ghost_pays(rows, m, n):
+    if not ghost_pays(rows, *node.shape, terms.batch):
         return None
-    ga = terms.build.matmul(a, a, not ta, ta)
-    gb = terms.build.matmul(b, b, tb, not tb)
-    result: int = terms.sum_all(terms.build.binary("Mul", ga, gb))
-    # A Gram matrix product can round below zero where the norm is tiny; the norm of a record must not turn NaN.
-    result = terms.build.binary("Maximum", result, terms.build.scalar(0.0))
+    result: int = terms.gram_norm(a, b, rows_first=(ta, not tb))
     return result
-
-
-def ghost_pays(rows: int, m: int, n: int) -> bool:
-    """The cost model: Gram matrices take ``2 rows^2 (m + n)`` flops an example, terms ``2 rows m n`` and ``m n`` floats.
-
-    A float written and read again counts as 8 flops.
-    """
-    gram = 2 * rows * rows * (m + n) + 16 * rows * rows
-    made = 2 * rows * m * n + 8 * m * n
-    return gram < made
 
 
 def _scaled(view: View, node: Node) -> int:
@@ -116,23 +149,7 @@ def _size(shape: tuple[int, ...]) -> int:
     return size
 
 
-def _bias(view: View, node: Node) -> Privacy:
-    axis = view.place(node.inputs[0]).axis
-    if axis == 1:
-        raise Refused("it keeps the axis that holds the examples")
-    return Summed()
-
-
-def _bias_terms(terms: Any, node: Node, index: int) -> int:
-    source = node.inputs[0]
-    front = terms.front(source, terms.view.place(source))
-    rank = len(terms.build[front].shape)
-    total = terms.build.total(front, [k for k in range(1, rank) if k != 2])
-    result: int = terms.build.reshape(total, (terms.batch, *node.shape))
-    return result
-
-
-_PRODUCT = Operation(_product, terms=_terms, norm=_norm, scaled=_scaled)
+_PRODUCT = Operation(_product, terms=_terms, norm=_norm, scaled=_scaled, linear=_linear)
 
 PRODUCT: dict[str, Operation] = {
     "MatMul": _PRODUCT,
@@ -140,5 +157,4 @@ PRODUCT: dict[str, Operation] = {
     "BatchMatMul": _PRODUCT,
     "BatchMatMulExt": _PRODUCT,
     "Dense": Operation(_product),
-    "BiasAddGrad": Operation(_bias, terms=_bias_terms, scaled=lambda view, node: 0),
 }

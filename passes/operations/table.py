@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from math import prod
 from typing import TYPE_CHECKING, Any, Literal, Protocol
 
 from mindveil.passes.graph import Constant, Node, Shape, StepGraph
-from mindveil.passes.privacy import Many, Mixed, PerExample, Privacy, Public
+from mindveil.passes.privacy import Many, Mixed, PerExample, Privacy, is_free
 
 if TYPE_CHECKING:
     from mindveil.passes.edits import Builder
 
-__all__ = ["Operation", "Place", "Rule", "View"]
+__all__ = ["Operation", "Place", "Refused", "Rule", "View", "many", "mixed", "refuse", "words"]
+
+
+#: The reason that most refusals of a mixing operation come down to.
+APART = "its operands hold the examples in different places, so that it combines one example with another"
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,9 +87,47 @@ class View:
         """The type of a tensor whose dimension ``axis`` is ``outer * B * inner``."""
         return PerExample(prod(shape[:axis]) * outer)
 
-    def first_example(self, node: Node) -> int:
-        """The first input that is not public."""
-        return next(i for i in node.inputs if not isinstance(self.types[i], Public))
+    def examples(self, inputs: Sequence[int]) -> list[int]:
+        """Those of the inputs that hold examples.
+
+        Raises:
+            Refused: none does.
+        """
+        found = [i for i in inputs if isinstance(self.types[i], PerExample)]
+        if not found:
+            raise Refused("none of its operands is a tensor of examples")
+        return found
+
+    def common(self, inputs: Sequence[int]) -> Place:
+        """Where the examples lie in all of the inputs that hold any; the dimensions are counted from the left.
+
+        Raises:
+            Refused: they lie in different places, so that the operation would combine one example with another.
+        """
+        places = {self.place(i) for i in self.examples(inputs)}
+        if len(places) != 1:
+            raise Refused(APART)
+        return places.pop()
+
+    def rows(self, inputs: Sequence[int]) -> Place:
+        """Where the examples lie, for an operation that treats the rows of axis 0 one by one.
+
+        Raises:
+            Refused: they are not in axis 0, or not in the same place.
+        """
+        place = self.common(inputs)
+        if place.axis != 0:
+            raise Refused("it does not hold the examples in axis 0")
+        return place
+
+    def free(self, node: int, what: str) -> None:
+        """Refuses an operand that is computed from the examples.
+
+        Raises:
+            Refused: it is.
+        """
+        if not is_free(self.types[node]):
+            raise Refused(f"its {what} is computed from the examples")
 
     def outputs(self, node: Node) -> tuple[Shape, ...]:
         """The shapes of an operation with several outputs."""
@@ -95,10 +137,16 @@ class View:
 Rule = Callable[[View, Node], Privacy]
 
 
-class PerExampleRule(Protocol):
+class TermsRule(Protocol):
     """Builds the tensor ``[B, *shape]`` of the terms that a contraction sums; for output ``index`` of several."""
 
     def __call__(self, terms: Any, node: Node, index: int) -> int: ...
+
+
+class LinearRule(Protocol):
+    """The operation on the terms of its summed inputs, ``parts``; for output ``index`` of several."""
+
+    def __call__(self, terms: Any, node: Node, parts: list[int], index: int) -> int: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,17 +159,24 @@ class Operation:
         terms: for an operation that sums over examples: the terms, one for each example.
         norm: the squared norms of the terms, ``[B, 1]``, without making the terms; None where that does not pay.
         scaled: position of the input in which a contraction is linear, and which may be weighted by example.
-        linear: for an operation that keeps a sum over examples a sum: the same operation on the terms.
-        written: positions of Parameters that an update writes, and `reads` those of values that flow into them.
+        linear: for an operation that keeps a sum over examples a sum: the same operation on the terms. An operation
+            without one never sees a sum over examples.
+        isometric: a linear operation that keeps every term's norm, because it only moves values.
+        grouped: it takes a tuple of tensors. An operation that does not never sees one.
+        forbids: why the operation mixes examples whatever its inputs are; None where it need not.
+        ignored: positions of inputs that the kernel never reads.
     """
 
     privacy: Rule
     effect: Literal["pure", "random", "state"] = "pure"
-    terms: PerExampleRule | None = None
+    terms: TermsRule | None = None
     norm: Callable[[Any, Node], int | None] | None = None
     scaled: Callable[[View, Node], int] | None = None
-    linear: Callable[[Any, Node, list[int]], int] | None = None
-    written: tuple[int, ...] = ()
+    linear: LinearRule | None = None
+    isometric: bool = False
+    grouped: bool = False
+    forbids: Callable[[View, Node], str | None] | None = None
+    ignored: tuple[int, ...] = ()
 
 
 def refuse(why: str) -> Rule:
@@ -141,3 +196,8 @@ def many(parts: list[Privacy]) -> Privacy:
 def mixed(node: Node, why: str) -> Mixed:
     """The type of a value that no rule bounds."""
     return Mixed(f"{node.describe()}: {why}", node.id)
+
+
+def words(text: str) -> tuple[str, ...]:
+    """The names in a text, for entries that share one rule."""
+    return tuple(text.split())

@@ -31,10 +31,35 @@ def _marker(view: View, node: Node) -> Privacy:
 
 
 _UPDATE = Operation(_result, effect="state")
-_OPTIMIZERS = """ApplyMomentum SGD Adam AdamWeightDecay FusedAdamWeightDecay ApplyAdam ApplyAdamWithAmsgradV2 ApplyAdaMax
-ApplyRMSProp ApplyCenteredRMSProp ApplyAdagrad ApplyAdagradV2 ApplyAdadelta ApplyFtrl ApplyProximalAdagrad
-ApplyProximalGradientDescent ApplyGradientDescent ApplyAddSign ApplyPowerSign FusedSparseAdam LARSUpdate
-Assign AssignAdd AssignSub InplaceAddExt InplaceCopy InplaceAddsExt""".split()
+_OPTIMIZERS = [
+    "ApplyMomentum",
+    "SGD",
+    "Adam",
+    "AdamWeightDecay",
+    "FusedAdamWeightDecay",
+    "ApplyAdam",
+    "ApplyAdamWithAmsgradV2",
+    "ApplyAdaMax",
+    "ApplyRMSProp",
+    "ApplyCenteredRMSProp",
+    "ApplyAdagrad",
+    "ApplyAdagradV2",
+    "ApplyAdadelta",
+    "ApplyFtrl",
+    "ApplyProximalAdagrad",
+    "ApplyProximalGradientDescent",
+    "ApplyGradientDescent",
+    "ApplyAddSign",
+    "ApplyPowerSign",
+    "FusedSparseAdam",
+    "LARSUpdate",
+    "Assign",
+    "AssignAdd",
+    "AssignSub",
+    "InplaceAddExt",
+    "InplaceCopy",
+    "InplaceAddsExt",
+]
 
 UPDATE: dict[str, Operation] = {
     **{name: _UPDATE for name in _OPTIMIZERS},
@@ -44,6 +69,7 @@ UPDATE: dict[str, Operation] = {
     "Return": Operation(_first),
     "MindveilStep": Operation(_marker, effect="state"),
 }
+
 
 def is_update(node: Node) -> bool:
     """Whether the operation writes memory that outlives the step.
