@@ -55,7 +55,7 @@ def model_table(results: RunResults) -> Html:
     ]
     chance = percent(1 / results.targets.candidates, 2)
     heading = f"Targets identified among {results.targets.candidates:,} candidates (chance {chance})"
-    rows.append(("group", [Cell(text(heading), head=True, span=len(models) + 1)]))
+    rows.append(_group(heading, len(models) + 1))
     rows.extend(("", [_title(entry(attack).title), *_identified(models, attack)]) for attack in results.attack_names)
     caption = f"{results.targets.count} targets; small print: 95 % intervals over the choice of images"
     return table(_head("", *(model.title for model in models)), rows, caption=caption)
@@ -89,11 +89,11 @@ def attack_table(results: RunResults) -> Html:
     names = [name for name in SCORE_TITLES if _measured(results, name)]
     rows: list[tuple[str, Sequence[Cell]]] = []
     for attack in results.attack_names:
-        rows.append(("group", [Cell(text(entry(attack).title), head=True, span=len(names) + 1)]))
+        rows.append(_group(entry(attack).title, len(names) + 1))
         for model in results.models.values():
             if attack in model.attacks:
                 rows.append(("", [_title(model.title), *_scores(model.attacks[attack].scores, names)]))
-    rows.append(("group", [Cell("Reference rows: no attack, no features", head=True, span=len(names) + 1)]))
+    rows.append(_group("Reference rows: no attack, no features", len(names) + 1))
     for row, scores in results.references.items():
         title, below = _REFERENCE_TITLES.get(row, (row, ""))
         rows.append(("reference", [_title(title, below), *_scores(scores, names)]))
@@ -110,41 +110,41 @@ def _scores(scores: Mapping[str, Score], names: Sequence[str]) -> list[Cell]:
 
 def membership_table(results: RunResults) -> Html:
     """Identification of targets that were trained on beside that of others; the empty string where unknown."""
-    records = [
-        (model, name, record)
-        for name in results.attack_names
-        for model in results.models.values()
-        if (record := model.attacks.get(name)) is not None and record.groups
-    ]
-    names = list(dict.fromkeys(group for _, _, record in records for group in record.groups))
-    rows = [
-        (
-            "",
-            [
-                _title(entry(name).title, model.title),
-                *(score_cell("identification_rate", record.groups.get(group)) for group in names),
-            ],
-        )
-        for model, name, record in records
-    ]
-    if not rows:
+    records = [record for model in results.models.values() for record in model.attacks.values()]
+    names = list(dict.fromkeys(group for record in records for group in record.groups))
+    if not names:
         return ""
-    return table(_head("Targets identified", *names), rows)
+    rows: list[tuple[str, Sequence[Cell]]] = []
+    for attack in results.attack_names:
+        rows.append(_group(entry(attack).title, len(names) + 1))
+        for model in results.models.values():
+            groups = model.attacks[attack].groups if attack in model.attacks else {}
+            if groups:
+                cells = [score_cell("identification_rate", groups.get(name)) for name in names]
+                rows.append(("", [_title(model.title), *cells]))
+    return table(_head("Targets identified", *(name.capitalize() for name in names)), rows)
 
 
 def difference_table(results: RunResults) -> Html:
     """Differences between models, paired target by target; the empty string where there are none."""
     names = [name for name in SCORE_TITLES if any(item.name == name for item in results.differences)]
     found = {(item.attack, item.model, item.baseline, item.name): item.score for item in results.differences}
-    rows = []
-    for attack, model, baseline in dict.fromkeys(key[:3] for key in found):
-        pair = f"{_model_title(results, model)} minus {_model_title(results, baseline)}"
-        cells = [difference_cell(name, found.get((attack, model, baseline, name))) for name in names]
-        rows.append(("", [_title(entry(attack).title, pair), *cells]))
-    if not rows:
+    if not names:
         return ""
+    rows: list[tuple[str, Sequence[Cell]]] = []
+    for attack in dict.fromkeys(key[0] for key in found):
+        rows.append(_group(entry(attack).title, len(names) + 1))
+        for model, baseline in dict.fromkeys(key[1:3] for key in found if key[0] == attack):
+            pair = f"{_model_title(results, model)} minus {_model_title(results, baseline)}"
+            cells = [difference_cell(name, found.get((attack, model, baseline, name))) for name in names]
+            rows.append(("", [_title(pair), *cells]))
     caption = "Paired differences with 95 % bootstrap intervals; shares in percentage points"
-    return table(_head("Attack", *(SCORE_TITLES[name][0] for name in names)), rows, caption=caption)
+    return table(_head("Models", *(SCORE_TITLES[name][0] for name in names)), rows, caption=caption)
+
+
+def _group(title: str, span: int) -> tuple[str, Sequence[Cell]]:
+    """A row that heads the rows below it."""
+    return "group", [Cell(text(title), head=True, span=span)]
 
 
 def _model_title(results: RunResults, name: str) -> str:
