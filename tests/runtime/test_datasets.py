@@ -181,7 +181,7 @@ def test_a_damaged_npz_file_is_refused(tmp_path: Path) -> None:
 
 def test_the_data_cannot_be_changed_and_the_callers_arrays_still_can() -> None:
     own = arrays()
-    data = ImageData(**own, name="own")
+    data: Any = ImageData(**own, name="own")
     with pytest.raises(ValueError, match="read-only"):
         data.train_images[0] = 0
     with pytest.raises(FrozenInstanceError):
