@@ -1,13 +1,14 @@
-"""Clips every example's gradient to one norm and sums them, in the one backward pass that the step already has."""
+"""Clips every example's gradient and sums them, in the one backward pass that the step already has."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 
+from mindveil.passes.clipping import Automatic, Clipping, Flat
 from mindveil.passes.edits import Builder
 from mindveil.passes.graph import StepGraph, TensorType
 from mindveil.passes.infer import Typed, where
-from mindveil.passes.marker import Marker, read_marker, with_gradients
+from mindveil.passes.marker import Marker, read_marker, with_count, with_gradients
 from mindveil.passes.privacy import Bounded, Mixed, Privacy, PrivacyError, Public, Summed
 from mindveil.passes.terms import Terms
 
@@ -19,16 +20,22 @@ TINY = 1e-30
 
 @dataclass(frozen=True, slots=True)
 class Clip:
-    """``sum_i w_i g_i min(1, C / |g_i|)``: the L2 norm is taken over all parameters together.
+    """``sum_i w_i clip(g_i)``, which one record more or less moves by at most C.
 
-    An example whose gradient is not finite contributes nothing, so that the sum moves by at most C whatever one
-    record holds. The weights w are held inside [0, 1].
+    An example whose gradient is not finite contributes nothing, so that the bound holds whatever one record holds. The
+    weights w are held inside [0, 1].
+
+    Attributes:
+        style: how one gradient is bounded.
+        counted: also count the examples that stay below C, for adaptive clipping: ``sum_i w_i ([|g_i| <= C] - 1/2)``,
+            which one record moves by 1/2.
 
     Source: Abadi et al. 2016, algorithm 1; the norms from one backward pass as in Goodfellow 2015, the weighted sum by
-    scaling the output gradients (book-keeping, Bu et al. 2022).
-
+    scaling the output gradients (book-keeping, Bu et al. 2022); the count from Andrew et al. 2021.
     """
 
+    style: Clipping = Flat()  # noqa: RUF009  a frozen value
+    counted: bool = False
     name: str = "clip"
 
     def __call__(self, typed: Typed) -> StepGraph:
@@ -37,13 +44,29 @@ class Clip:
         wanted = _clippable(graph, types, marker)
         build = Builder(graph)
         terms = Terms(build, types, typed.batch)
-        total = terms.add([terms.norm(g) for g in wanted.values()])
-        factors = _factors(build, total, marker, terms.batch)
+        squared = {name: terms.norm(gradient) for name, gradient in wanted.items()}
+        total = terms.add(list(squared.values()))
+        weights = _usable_weights(build, total, marker, typed.batch)
         clipped = dict(marker.gradients)
         bound = Bounded(graph[marker.controls["clip_norm"]].name, group="all parameters")
-        for name, gradient in wanted.items():
-            clipped[name] = build.stamp(terms.weighted(gradient, factors), bound)
-        return with_gradients(build, marker, clipped)
+        for names, share in self.style.shares(list(wanted)):
+            group = terms.add([squared[n] for n in names])
+            factors = build.binary("Mul", self._factor(build, group, marker, share), weights)
+            for name in names:
+                clipped[name] = build.stamp(terms.weighted(wanted[name], factors), bound)
+        result = with_gradients(build, marker, clipped)
+        if self.counted:
+            result = with_count(build, marker, _count(build, total, weights, marker, terms))
+        return result
+
+    def _factor(self, build: Builder, squared: int, marker: Marker, share: float) -> int:
+        """``[B, 1]``: what bounds a term of this squared norm by ``share * C``."""
+        bound = build.binary("Mul", marker.controls["clip_norm"], build.scalar(share))
+        norm = build.unary("Sqrt", build.finite(squared))
+        if isinstance(self.style, Automatic):
+            return build.binary("RealDiv", bound, build.binary("Add", norm, build.scalar(self.style.stability)))
+        least = build.binary("Maximum", norm, build.scalar(TINY))
+        return build.binary("Minimum", build.binary("RealDiv", bound, least), build.scalar(1.0))
 
 
 def _clippable(graph: StepGraph, types: dict[int, Privacy], marker: Marker) -> dict[str, int]:
@@ -67,15 +90,19 @@ def _clippable(graph: StepGraph, types: dict[int, Privacy], marker: Marker) -> d
     return wanted
 
 
-def _factors(build: Builder, squared: int, marker: Marker, batch: int) -> int:
-    """``[B, 1]``: the weight of each example's term."""
-    bound = marker.controls["clip_norm"]
+def _usable_weights(build: Builder, squared: int, marker: Marker, batch: int) -> int:
+    """``[B, 1]``: the weight of each example, inside [0, 1]; 0 where any part of its gradient is not finite."""
     finite = build.op("IsFinite", [squared], TensorType(build[squared].shape, "Bool"))
-    usable = build.cast(finite)
-    norm = build.binary("Maximum", build.unary("Sqrt", build.finite(squared)), build.scalar(TINY))
-    factor = build.binary("Minimum", build.binary("RealDiv", bound, norm), build.scalar(1.0))
-    weights = build.cast(build.reshape(marker.weights, (batch, 1)))
-    inside = build.binary(
-        "Maximum", build.binary("Minimum", build.finite(weights), build.scalar(1.0)), build.scalar(0.0)
-    )
-    return build.binary("Mul", build.binary("Mul", factor, usable), inside)
+    weights = build.finite(build.cast(build.reshape(marker.weights, (batch, 1))))
+    inside = build.binary("Maximum", build.binary("Minimum", weights, build.scalar(1.0)), build.scalar(0.0))
+    return build.binary("Mul", inside, build.cast(finite))
+
+
+def _count(build: Builder, squared: int, weights: int, marker: Marker, terms: Terms) -> int:
+    """A scalar: the examples below the bound, each less 1/2, which halves what one record can change."""
+    norm = build.unary("Sqrt", build.finite(squared))
+    below = build.op("LessEqual", [norm, marker.controls["clip_norm"]], TensorType(build[norm].shape, "Bool"))
+    shifted = build.binary("Sub", build.cast(below), build.scalar(0.5))
+    products = build.reshape(build.binary("Mul", shifted, weights), (terms.batch,))
+    count = build.total(products, [0])
+    return build.stamp(count, Bounded(build[marker.controls["count_bound"]].name, group="unclipped examples"))

@@ -96,6 +96,11 @@ class Builder:
         inputs[position] = source
         self._added[node] = replace(old, inputs=tuple(inputs))
 
+    def extend(self, node: int, source: int) -> None:
+        """Gives ``node`` one input more; only for nodes that a pass removes again."""
+        old = self[node]
+        self._added[node] = replace(old, inputs=(*old.inputs, source))
+
     # ------------------------------------------------------------------------------------------ float32 arithmetic
     def binary(self, name: str, a: int, b: int) -> int:
         """Mul, Add, RealDiv, Minimum, Maximum: broadcasting, the type of the tensors."""

@@ -19,7 +19,7 @@ def explain(compiled: Compiled) -> str:
     ]
     for r in compiled.releases:
         lines.append(
-            f"every run releases {r.gradients} gradients with Gaussian noise {r.noise_multiplier} * {r.clip_norm}, "
+            f"every run releases {r.tensors} {r.what} with Gaussian noise {r.noise_multiplier} * {r.clip_norm}, "
             f"sampled at rate {r.sampling_rate:.6g}"
         )
     loss = graph[graph[graph.output].inputs[0]].inputs[0]

@@ -8,7 +8,7 @@ from mindveil.passes.edits import Builder
 from mindveil.passes.graph import Node, StepGraph
 from mindveil.passes.privacy import PrivacyError
 
-__all__ = ["Marker", "read_marker", "remove_marker", "with_gradients"]
+__all__ = ["Marker", "read_marker", "remove_marker", "with_count", "with_gradients"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,6 +20,7 @@ class Marker:
         weights: node of the example weights, ``[B]``, 1 for a real example and 0 for padding.
         controls: nodes of the settings that change at run time (``clip_norm``, ``noise_multiplier``, ...), by name.
         masks: nodes of the masks, by name of the parameter they belong to.
+        count: node of the bounded count of unclipped examples, once a pass has added it.
         accumulators: nodes of the Parameters that add up the physical batches of a logical one, by parameter name.
     """
 
@@ -29,6 +30,7 @@ class Marker:
     controls: dict[str, int]
     masks: dict[str, int]
     accumulators: dict[str, int]
+    count: int | None
 
 
 def read_marker(graph: StepGraph) -> Marker:
@@ -41,7 +43,7 @@ def read_marker(graph: StepGraph) -> Marker:
     if len(found) != 1:
         raise PrivacyError(f"a training step needs exactly one marker, but this graph has {len(found)}")
     node = found[0]
-    gradients, weights, controls, masks, accumulators = node.inputs
+    gradients, weights, controls, masks, accumulators = node.inputs[:5]
     names = node.attrs["parameters"]
     return Marker(
         node,
@@ -50,6 +52,7 @@ def read_marker(graph: StepGraph) -> Marker:
         _named(graph, controls, node.attrs["controls"]),
         _named(graph, masks, node.attrs["masked"]),
         _named(graph, accumulators, names if graph[accumulators].inputs else []),
+        node.inputs[5] if len(node.inputs) > 5 else None,
     )
 
 
@@ -62,6 +65,12 @@ def with_gradients(build: Builder, marker: Marker, gradients: dict[str, int]) ->
     group = marker.node.inputs[0]
     for position, name in enumerate(marker.gradients):
         build.rewire(group, position, gradients[name])
+    return build.graph
+
+
+def with_count(build: Builder, marker: Marker, count: int) -> StepGraph:
+    """The graph in which the marker also carries a count, for the pass that releases it."""
+    build.extend(marker.node.id, count)
     return build.graph
 
 

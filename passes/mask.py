@@ -5,10 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from mindveil.passes.edits import Builder
-from mindveil.passes.graph import Constant, Node, StepGraph
+from mindveil.passes.graph import StepGraph
 from mindveil.passes.infer import Typed
 from mindveil.passes.marker import read_marker, with_gradients
 from mindveil.passes.privacy import PrivacyError, is_free
+from mindveil.passes.state import Writer
 
 __all__ = ["Mask"]
 
@@ -39,23 +40,8 @@ class Mask:
 
 
 def _mask_weights(graph: StepGraph, build: Builder, masks: dict[str, int]) -> None:
-    """After the last update of the step, in its order of side effects: read the weight, mask it, write it back."""
-    last = _last_state(graph)
-    parameters = {graph[p].name: graph[p] for p in graph.parameters}
-    first = state = last.inputs[1]
+    """After the last update of the step: read the weight, mask it, write it back."""
+    writer = Writer(graph, build)
     for name, mask in masks.items():
-        weight = parameters[name]
-        read = build.unique("Load", [weight.id, state], mask, weight.type, {})
-        masked = build.binary("Mul", read, mask)
-        effect = {"side_effect_mem": Constant("bool", True)}
-        written = build.unique("Assign", [weight.id, masked, state], weight.id, weight.type, effect)
-        state = build.unique("UpdateState", [state, written], first, graph[first].type, {})
-    build.rewire(last.id, 1, state)
-
-
-def _last_state(graph: StepGraph) -> Node:
-    """The node that ties the step's side effects to its result: ``Depend(loss, state)``."""
-    node = graph[graph[graph.output].inputs[0]]
-    if node.op != "Depend" or graph[node.inputs[1]].op != "UpdateState":
-        raise PrivacyError(f"the step must end in Depend(loss, state), but ends in {node.describe()}")
-    return node
+        writer.write(name, build.binary("Mul", writer.read(name, like=mask), mask))
+    writer.finish()

@@ -9,10 +9,10 @@ from mindveil.passes.bridge.kernels import NOISE, custom
 from mindveil.passes.edits import Builder
 from mindveil.passes.graph import Constant, Node, StepGraph, TensorType
 from mindveil.passes.infer import Typed
-from mindveil.passes.marker import Marker, read_marker, with_gradients
+from mindveil.passes.marker import read_marker, with_gradients
 from mindveil.passes.privacy import Bounded, Many, Privacy, PrivacyError, Public, Released
 
-__all__ = ["GRID", "Noise", "Release", "read_releases"]
+__all__ = ["GRID", "Noise", "Release", "noise_node", "read_releases"]
 
 #: Cells of the kernel's grid in one standard deviation; gradient and noise are added as whole numbers of cells.
 GRID = 2.0**20
@@ -26,13 +26,15 @@ class Release:
         noise_multiplier: name of the Parameter with the noise's standard deviation over the sensitivity.
         clip_norm: name of the Parameter with the sensitivity: the L2 norm that one record adds or removes.
         sampling_rate: probability with which each record is in a step's batch.
-        gradients: how many tensors the noise covers.
+        tensors: how many tensors the noise covers.
+        what: ``gradients``, or ``count`` for the number of unclipped examples.
     """
 
     noise_multiplier: str
     clip_norm: str
     sampling_rate: float
-    gradients: int
+    tensors: int
+    what: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,28 +60,54 @@ class Noise:
                     f"the gradient of {name} is {types[g]}: noise on an unbounded value releases it; clip first"
                 )
         build = Builder(graph)
-        size = sum(prod(graph[g].shape) for g in noisy.values())
-        sigma = _deviation(build, marker, size, typed.batch)
-        outputs = [build[g].type for g in noisy.values()]
-        attrs = {**custom("noise", NOISE), "sampling_rate": Constant("float", self.sampling_rate)}
-        node = build.unique(
-            "Custom",
-            [sigma, marker.controls["noise_key"], *noisy.values()],
-            None,
-            TensorType(elements=tuple(outputs)) if len(outputs) > 1 else outputs[0],
-            attrs,
+        controls = marker.controls
+        outputs = noise_node(
+            build,
+            controls["noise_multiplier"],
+            controls["clip_norm"],
+            controls["noise_key"],
+            list(noisy.values()),
+            typed.batch,
+            self.sampling_rate,
+            "gradients",
         )
-        released = Released(f"Gaussian on {len(outputs)} tensors")
-        build.stamp(node, Many((released,) * len(outputs)) if len(outputs) > 1 else released)
-        result = dict(marker.gradients)
-        for k, name in enumerate(noisy):
-            result[name] = (
-                node if len(outputs) == 1 else build.op("TupleGetItem", [node, build.constant("int", k)], outputs[k])
-            )
-        return with_gradients(build, marker, result)
+        return with_gradients(build, marker, marker.gradients | dict(zip(noisy, outputs, strict=True)))
 
 
-def _deviation(build: Builder, marker: Marker, size: int, batch: int) -> int:
+def noise_node(
+    build: Builder,
+    multiplier: int,
+    bound: int,
+    key: int,
+    values: list[int],
+    batch: int,
+    sampling_rate: float,
+    what: str,
+) -> list[int]:
+    """One kernel that adds noise to all of ``values``; the noisy ones, stamped as released.
+
+    Args:
+        multiplier, bound: nodes of the Parameters z and C; key: node of the kernel's key slot and launch number.
+        batch: rows of the batch, for what rounding adds to the sensitivity.
+        what: what is released, kept with the node.
+    """
+    types = [build[v].type for v in values]
+    sigma = _deviation(build, multiplier, bound, sum(prod(build[v].shape) for v in values), batch)
+    attrs = {
+        **custom("noise", NOISE),
+        "sampling_rate": Constant("float", sampling_rate),
+        "released": Constant("str", what),
+    }
+    joint = TensorType(elements=tuple(types)) if len(types) > 1 else types[0]
+    node = build.unique("Custom", [sigma, key, *values], None, joint, attrs)
+    released = Released(f"Gaussian on {what}")
+    if len(types) == 1:
+        return [build.stamp(node, released)]
+    build.stamp(node, Many((released,) * len(types)))
+    return [build.op("TupleGetItem", [node, build.constant("int", k)], t) for k, t in enumerate(types)]
+
+
+def _deviation(build: Builder, multiplier: int, bound: int, size: int, batch: int) -> int:
     """``z C (1 + r) / (1 - z k)`` for ``size`` values of ``batch`` examples.
 
     Rounding two neighbouring sums to the grid moves each coordinate by up to one cell of sigma / 2^20, so that the
@@ -87,7 +115,6 @@ def _deviation(build: Builder, marker: Marker, size: int, batch: int) -> int:
     norms, clip factors and a sum over the batch. Solving ``sigma = z * sensitivity`` for sigma gives the formula. Where
     ``z k >= 1`` no sigma does, the quotient is negative or infinite, and the kernel refuses it.
     """
-    multiplier, bound = marker.controls["noise_multiplier"], marker.controls["clip_norm"]
     rounding = 1e-5 + batch * 2.0**-23
     plain = build.binary("Mul", build.binary("Mul", multiplier, bound), build.scalar(1.0 + rounding))
     cells = build.binary("Mul", multiplier, build.scalar(sqrt(size) / GRID))
@@ -113,7 +140,8 @@ def _release(graph: StepGraph, types: dict[int, Privacy], node: Node) -> Release
     by = next(iter(bounds)).l2
     if by != bound:
         raise PrivacyError(f"the noise is scaled by {bound}, but the gradients are bounded by {by}")
-    return Release(multiplier, bound, float(node.attrs["sampling_rate"].value), len(sums))
+    rate, what = (node.attrs[k].value for k in ("sampling_rate", "released"))
+    return Release(multiplier, bound, float(rate), len(sums), str(what))
 
 
 def _scale(graph: StepGraph, sigma: Node) -> tuple[str, str]:

@@ -45,6 +45,7 @@ def save(path: str | Path, step: PrivateStep, batches: Any = None) -> None:
         "steps_done": step.steps_done,
         "batches": None if batches is None else batches.state(),
         "released": accountant.event_to_json(step.events) if step.private else None,
+        "clip_norm": step.clip_norm,
         "ledger_head": step.ledger.head if step.ledger is not None else None,
     }
     saved = [{"name": name, "data": Tensor(p.asnumpy())} for name, p in _parameters(step).items()]
@@ -85,6 +86,7 @@ def restore(path: str | Path, step: PrivateStep, batches: Any = None) -> None:
     for name, parameter in targets.items():
         parameter.set_data(Tensor(loaded[name].asnumpy()))
     step.steps_done = state["steps_done"]
+    step.resume_clip_norm(state["clip_norm"])
     if state["released"] is not None:
         step.released.resume(accountant.event_from_json(state["released"]))
 

@@ -15,6 +15,7 @@ from mindveil.runtime.schedules import value_at
 __all__ = ["CONTROLS", "Controls"]
 
 CONTROLS = ("clip_norm", "noise_multiplier", "noise_key")
+ADAPTIVE = ("count_noise", "count_bound", "count_key", "next_clip_norm")
 _PREFIX = "mindveil."
 
 
@@ -23,7 +24,7 @@ class Controls:
 
     def __init__(self, policy: DPSGD) -> None:
         self.policy = policy
-        self.slot = SECRET_SLOT
+        self._slots = [SECRET_SLOT, SECRET_SLOT]
         if policy.noise_seed is not None:
             warnings.warn(
                 f"noise_seed={policy.noise_seed} makes the noise reproducible: whoever knows the seed can subtract it. "
@@ -31,17 +32,29 @@ class Controls:
                 PrivacyWarning,
                 stacklevel=4,
             )
-            self.slot = seeded_slot(policy.noise_seed)
-        values = (np.float32(1.0), np.float32(0.0), np.zeros(2, np.int64))
+            self._slots = [seeded_slot(2 * policy.noise_seed), seeded_slot(2 * policy.noise_seed + 1)]
+        names = CONTROLS + (ADAPTIVE if policy.adaptive else ())
         self.parameters = {
-            name: Parameter(Tensor(value), name=_PREFIX + name, requires_grad=False)
-            for name, value in zip(CONTROLS, values, strict=True)
+            name: Parameter(_first_value(name), name=_PREFIX + name, requires_grad=False) for name in names
         }
+        # The count moves by 1/2 at most, and its noise is given in records, so that the bound it is scaled by is 1.
+        self._put("count_bound", 1.0)
+        self._put("count_noise", policy.adaptive.count_noise if policy.adaptive else 0.0)
+        self._put("next_clip_norm", 0.0 if callable(policy.clip_norm) else policy.clip_norm)
 
     @property
     def names(self) -> frozenset[str]:
         """The names of the Parameters; they hold no data of anybody's."""
         return frozenset(p.name for p in self.parameters.values())
+
+    @property
+    def clip_norm(self) -> float:
+        """The clip norm of the next step, where it adapts."""
+        return float(self.parameters["next_clip_norm"].asnumpy())
+
+    def resume(self, clip_norm: float) -> None:
+        """Goes on with the clip norm of a checkpoint."""
+        self._put("next_clip_norm", clip_norm)
 
     def set(self, step: int) -> None:
         """Puts the values of ``step`` into the Parameters.
@@ -49,16 +62,25 @@ class Controls:
         Raises:
             ValueError: a schedule gave something that is no norm or multiplier.
         """
-        clip_norm = value_at(self.policy.clip_norm, step, "clip_norm")
+        schedule = self.clip_norm if self.policy.adaptive else self.policy.clip_norm
+        clip_norm = value_at(schedule, step, "clip_norm")
         if clip_norm == 0:
             raise ValueError(f"clip_norm is 0 at step {step}, and must be positive")
-        self.parameters["clip_norm"].set_data(Tensor(np.float32(clip_norm)))
-        self.parameters["noise_multiplier"].set_data(
-            Tensor(np.float32(value_at(self.policy.noise_multiplier, step, "noise_multiplier")))
-        )
-        self.parameters["noise_key"].set_data(Tensor(np.array([self.slot, step], np.int64)))
+        self._put("clip_norm", clip_norm)
+        self._put("noise_multiplier", value_at(self.policy.noise_multiplier, step, "noise_multiplier"))
+        for name, slot in zip(("noise_key", "count_key"), self._slots, strict=True):
+            if name in self.parameters:
+                self.parameters[name].set_data(Tensor(np.array([slot, step], np.int64)))
 
     def value(self, name: str) -> float:
         """What the Parameter called ``name`` in the graph holds now."""
         found = next(p for p in self.parameters.values() if p.name == name)
         return float(found.asnumpy())
+
+    def _put(self, name: str, value: float) -> None:
+        if name in self.parameters:
+            self.parameters[name].set_data(Tensor(np.float32(value)))
+
+
+def _first_value(name: str) -> Tensor:
+    return Tensor(np.zeros(2, np.int64)) if name.endswith("_key") else Tensor(np.float32(1.0))

@@ -126,7 +126,7 @@ class PrivateModel(Model):
 
 def _steps_per_epoch(dataset: Any, epochs: int) -> int:
     if hasattr(dataset, "steps"):
-        return ceil(dataset.steps / epochs)
+        return ceil(int(dataset.steps) / epochs)
     return int(dataset.get_dataset_size())
 
 

@@ -5,10 +5,44 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from math import ceil, isfinite
+from typing import get_args
 
+from mindveil.passes.adapt import Rule
+from mindveil.passes.clipping import Clipping, Flat, PerLayer
 from mindveil.runtime.schedules import Schedule, cubic_sparsity
 
-__all__ = ["DPSGD", "Policy", "Suppression"]
+__all__ = ["DPSGD", "AdaptiveClipNorm", "Policy", "Suppression"]
+
+
+@dataclass(frozen=True, slots=True)
+class AdaptiveClipNorm:
+    """Moves the clip norm so that a given share of the gradients stays unclipped; `DPSGD.clip_norm` is where it begins.
+
+    The share is measured by a noisy count on the same records, which the accounting includes.
+
+    Attributes:
+        target_quantile: the share of examples that should stay unclipped.
+        learning_rate: of the rule, a step of ``learning_rate * (share - target_quantile)``.
+        count_noise: standard deviation of the noise on the count, in records; a twentieth of the expected batch is
+            usual and costs little.
+        rule: ``geometric`` multiplies, ``linear`` adds; linear may reach 0, which ends training.
+
+    Source: Andrew, Thakkar, McMahan and Ramaswamy 2021, "Differentially private learning with adaptive clipping".
+    """
+
+    target_quantile: float = 0.5
+    learning_rate: float = 0.2
+    count_noise: float = 10.0
+    rule: Rule = "geometric"
+
+    def __post_init__(self) -> None:
+        if not 0 <= self.target_quantile <= 1:
+            raise ValueError(f"target_quantile is {self.target_quantile}, and must be in [0, 1]")
+        for name, value in (("learning_rate", self.learning_rate), ("count_noise", self.count_noise)):
+            if not isfinite(value) or value <= 0:
+                raise ValueError(f"{name} is {value}, and must be finite and positive")
+        if self.rule not in get_args(Rule):
+            raise ValueError(f"rule is {self.rule!r}, and must be one of {', '.join(get_args(Rule))}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,6 +62,8 @@ class DPSGD:
         sampling_rate: probability of each record to be in a step's batch.
         dataset_size: records in the training set, taken as public.
         public: names of untrained Parameters (frozen layers, tables) that hold no private data; ``*`` for constants.
+        clipping: `Flat` (one norm over all parameters), `PerLayer` or `Automatic`.
+        adaptive: moves the clip norm during training.
         noise_seed: makes the noise reproducible, and so removable by whoever knows the seed: for tests only.
 
     Source: Abadi et al. 2016, "Deep learning with differential privacy", algorithm 1.
@@ -39,6 +75,8 @@ class DPSGD:
     dataset_size: int
     public: tuple[str, ...] = ()
     noise_seed: int | None = None
+    clipping: Clipping = Flat()  # noqa: RUF009  a frozen value
+    adaptive: AdaptiveClipNorm | None = None
 
     def __post_init__(self) -> None:
         if not callable(self.clip_norm) and not (isfinite(self.clip_norm) and self.clip_norm > 0):
@@ -48,6 +86,8 @@ class DPSGD:
         if isinstance(self.sampling_rate, bool) or not 0 < self.sampling_rate <= 1:
             raise ValueError(f"sampling_rate is {self.sampling_rate}, and must be in (0, 1]; it is batch / records")
         _whole("dataset_size", self.dataset_size)
+        if self.adaptive is not None and (callable(self.clip_norm) or isinstance(self.clipping, PerLayer)):
+            raise ValueError("an adaptive clip norm needs a number to begin with, and one norm for all parameters")
 
     @property
     def expected_batch(self) -> float:
@@ -56,13 +96,25 @@ class DPSGD:
 
     @classmethod
     def for_budget(
-        cls, *, epsilon: float, delta: float, dataset_size: int, batch_size: int, epochs: float, clip_norm: Schedule
+        cls,
+        *,
+        epsilon: float,
+        delta: float,
+        dataset_size: int,
+        batch_size: int,
+        epochs: float,
+        clip_norm: Schedule,
+        adaptive: AdaptiveClipNorm | None = None,
     ) -> DPSGD:
         """The policy with the least noise that keeps ``epochs`` epochs within (epsilon, delta).
 
         Args:
             batch_size: expected number of records in a batch.
             epochs: passes over the data; rounded up to whole steps.
+            adaptive: its noisy count is paid from the same budget.
+
+        Raises:
+            ValueError: the noisy count alone would overspend.
 
         >>> DPSGD.for_budget(epsilon=3.0, delta=1e-5, dataset_size=60_000, batch_size=256, epochs=60,
         ...                  clip_norm=1.0).noise_multiplier < 1.02
@@ -74,7 +126,15 @@ class DPSGD:
         _whole("batch_size", batch_size)
         rate = batch_size / dataset_size
         noise = noise_multiplier(target_epsilon=epsilon, delta=delta, sampling_rate=rate, steps=ceil(epochs / rate))
-        return cls(clip_norm, noise, rate, dataset_size)
+        if adaptive is not None:
+            # The two releases act as one with z_eff^-2 = z^-2 + (2 count_noise)^-2 (Andrew et al. 2021, theorem 1).
+            left = noise**-2 - (2 * adaptive.count_noise) ** -2
+            if left <= 0:
+                raise ValueError(
+                    f"count_noise is {adaptive.count_noise}, and must be above {noise / 2:.4g} for this budget"
+                )
+            noise = left**-0.5 * (1 + 1e-9)
+        return cls(clip_norm, noise, rate, dataset_size, adaptive=adaptive)
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,7 +3,16 @@
 from __future__ import annotations
 
 from mindveil import accountant
-from mindveil.accountant import Composed, Event, Gaussian, Ledger, NonPrivate, PoissonSampled, Sequence
+from mindveil.accountant import (
+    AdaptiveClipping,
+    Composed,
+    Event,
+    Gaussian,
+    Ledger,
+    NonPrivate,
+    PoissonSampled,
+    Sequence,
+)
 
 __all__ = ["Released"]
 
@@ -15,15 +24,16 @@ class Released:
         self._ledger = ledger
         self._runs: list[tuple[Event, int]] = []
 
-    def append(self, sampling_rate: float, noise_multiplier: float) -> None:
+    def append(self, sampling_rate: float, noise_multiplier: float, count_noise: float | None = None) -> None:
         """One noisy sum over a Poisson batch; on disk before this returns, if there is a ledger.
+
+        Args:
+            count_noise: standard deviation of the noise on the count of unclipped records, where one is released.
 
         Raises:
             BudgetExceeded: the ledger's budget does not cover it.
         """
-        event: Event = (
-            NonPrivate() if noise_multiplier == 0 else PoissonSampled(sampling_rate, Gaussian(noise_multiplier))
-        )
+        event = _event(sampling_rate, noise_multiplier, count_noise)
         if self._ledger is not None:
             self._ledger.append(event)
         if self._runs and self._runs[-1][0] == event:
@@ -53,3 +63,11 @@ class Released:
         if self._ledger is not None:
             return self._ledger.epsilon(delta)
         return accountant.epsilon(self.event, delta)
+
+
+def _event(sampling_rate: float, noise_multiplier: float, count_noise: float | None) -> Event:
+    if noise_multiplier == 0:
+        return NonPrivate()
+    if count_noise is None:
+        return PoissonSampled(sampling_rate, Gaussian(noise_multiplier))
+    return PoissonSampled(sampling_rate, AdaptiveClipping(noise_multiplier, count_noise))

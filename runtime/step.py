@@ -6,13 +6,12 @@ import warnings
 from collections.abc import Sequence
 from typing import Any
 
-import mindspore as ms
 import numpy as np
 from mindspore import ParameterTuple, Tensor, nn
 from numpy.typing import NDArray
 
-from mindveil import accountant
 from mindveil.accountant import Event, Ledger, PrivacyWarning
+from mindveil.passes.adapt import AdaptClipNorm
 from mindveil.passes.average import Average
 from mindveil.passes.clip import Clip
 from mindveil.passes.explain import explain
@@ -23,6 +22,7 @@ from mindveil.passes.noise import Noise
 from mindveil.passes.pipeline import Compiled, GraphPass, Purpose, run
 from mindveil.passes.sums import AddSums
 from mindveil.runtime.card import Mode, PrivacyCard
+from mindveil.runtime.card_of import card_of
 from mindveil.runtime.controls import Controls
 from mindveil.runtime.guard import Guard
 from mindveil.runtime.losses import LossFn, example_losses
@@ -111,14 +111,21 @@ class PrivateStep(nn.Cell):
     def _rewrite(self, graph: StepGraph, kind: Kind) -> Compiled:
         passes: list[GraphPass] = []
         if self.dpsgd:
-            passes.append(Clip())
+            passes.append(Clip(self.dpsgd.clipping, counted=self.dpsgd.adaptive is not None))
             passes += [AddSums()] if kind == "finish" else []
             passes += [Noise(self.dpsgd.sampling_rate)] if kind != "add" else []
         if self._masks and kind != "add":
             passes.append(Mask())
         if self.dpsgd and kind != "add":
             passes.append(Average(self.dpsgd.expected_batch))
+            passes += self._adapt(self.dpsgd)
         return run(graph, passes, purpose="accumulate" if kind == "add" else self._purpose, declared=self._declared())
+
+    def _adapt(self, policy: DPSGD) -> list[GraphPass]:
+        rule, rate = policy.adaptive, policy.sampling_rate
+        if rule is None:
+            return []
+        return [AdaptClipNorm(rule.target_quantile, rule.learning_rate, policy.expected_batch, rate, rule.rule)]
 
     def _declared(self) -> Declared:
         """What the graph itself cannot say of its untrained Parameters."""
@@ -130,6 +137,16 @@ class PrivateStep(nn.Cell):
     @property
     def _purpose(self) -> Purpose:
         return "private" if self.private else "other"
+
+    @property
+    def clip_norm(self) -> float | None:
+        """The clip norm of the next step where it adapts; None otherwise."""
+        return self._controls.clip_norm if self._controls and self.dpsgd and self.dpsgd.adaptive else None
+
+    def resume_clip_norm(self, clip_norm: float | None) -> None:
+        """Goes on with the adapted clip norm of a checkpoint."""
+        if clip_norm is not None and self._controls:
+            self._controls.resume(clip_norm)
 
     @property
     def pending(self) -> bool:
@@ -163,6 +180,8 @@ class PrivateStep(nn.Cell):
         """
         last = getattr(weights, "last", True)
         batch = (_tensor(images), _tensor(labels), _weights(weights, len(images)))
+        if self.dpsgd and self.dpsgd.adaptive and not last:
+            raise ValueError("an adaptive clip norm needs whole logical batches; choose a larger physical_batch")
         guard = self._guard("update" if last and not self._pending.batches else "finish" if last else "add")
         if self._controls:
             self._controls.set(self.steps_done)
@@ -191,15 +210,17 @@ class PrivateStep(nn.Cell):
         controls = self._controls
         if controls is None:
             return
-        for release in compiled.releases:
-            noise = controls.value(release.noise_multiplier)
-            if noise == 0 and not self.released.unprotected:
-                warnings.warn(
-                    "noise_multiplier is 0: gradients are clipped, but the run is not private (epsilon is infinite)",
-                    PrivacyWarning,
-                    stacklevel=4,
-                )
-            self.released.append(release.sampling_rate, noise)
+        found = {release.what: release for release in compiled.releases}
+        gradients, count = found["gradients"], found.get("count")
+        noise = controls.value(gradients.noise_multiplier)
+        if noise == 0 and not self.released.unprotected:
+            warnings.warn(
+                "noise_multiplier is 0: gradients are clipped, but the run is not private (epsilon is infinite)",
+                PrivacyWarning,
+                stacklevel=4,
+            )
+        count_noise = None if count is None else controls.value(count.noise_multiplier)
+        self.released.append(gradients.sampling_rate, noise, count_noise)
 
     # ------------------------------------------------------------------------------------------------- reading off
     @property
@@ -244,25 +265,8 @@ class PrivateStep(nn.Cell):
 
     def card(self, delta: float = 1e-5) -> PrivacyCard:
         """The privacy card of the model as trained so far."""
-        policy, compiled = self.dpsgd, self._last_graph()
-        return PrivacyCard(
-            mode=self.mode,
-            epsilon=self.epsilon(delta) if policy else None,
-            delta=delta if policy else None,
-            neighbouring="add_or_remove_one" if policy else None,
-            sampling=f"Poisson, rate {policy.sampling_rate:.6g}" if policy else None,
-            event=accountant.event_to_json(self.events) if policy else None,
-            clip_norm=self._controls.value("mindveil.clip_norm") if self._controls else None,
-            noise_multiplier=self._controls.value("mindveil.noise_multiplier") if self._controls else None,
-            sampling_rate=policy.sampling_rate if policy else None,
-            dataset_size=policy.dataset_size if policy else None,
-            steps=self.steps_done,
-            sparsity=self.sparsity,
-            passes=tuple(t.name for t in compiled.trace) if compiled else (),
-            ledger_head=self.ledger.head if self.ledger else None,
-            noise_reproducible=bool(policy and policy.noise_seed is not None),
-            versions={"mindspore": ms.__version__, "numpy": np.__version__},
-        )
+        compiled = self._last_graph()
+        return card_of(self, delta, self._controls, compiled.trace if compiled else ())
 
 
 def _sorted(policies: Sequence[Policy]) -> tuple[DPSGD | None, Suppression | None]:
