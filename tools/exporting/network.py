@@ -93,7 +93,7 @@ def _trace_at(network: Any, shapes: Sequence[tuple[int, ...]], dtypes: Sequence[
         mindspore.Tensor(np.zeros((rows, *shape[1:]), dtype)) for shape, dtype in zip(shapes, dtypes, strict=True)
     ]
     model = mind_ir_pb2.ModelProto()
-    with tempfile.TemporaryDirectory() as folder:
+    with tempfile.TemporaryDirectory() as folder, _syntax_level_restored():
         file = Path(folder) / "network.mindir"
         try:
             mindspore.export(network, *examples, file_name=str(file), file_format="MINDIR")
@@ -104,6 +104,16 @@ def _trace_at(network: Any, shapes: Sequence[tuple[int, ...]], dtypes: Sequence[
             ) from error
         model.ParseFromString(file.read_bytes())
     return read(model)
+
+
+@contextmanager
+def _syntax_level_restored() -> Iterator[None]:
+    """MindSpore's export makes the whole process strict about syntax, and leaves it so when it fails."""
+    before = mindspore.get_context("jit_syntax_level")
+    try:
+        yield
+    finally:
+        mindspore.set_context(jit_syntax_level=before)
 
 
 def _flatten(result: Any) -> list[Array]:

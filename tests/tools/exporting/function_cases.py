@@ -9,7 +9,7 @@ from typing import Any
 import mindspore
 from mindspore import nn, ops
 
-__all__ = ["FUNCTIONS", "IMAGE", "Case"]
+__all__ = ["FUNCTIONS", "IMAGE", "ApplyEach", "Case"]
 
 IMAGE = (4, 9, 8)
 
@@ -23,9 +23,6 @@ class Case:
     ids: int = 0
 
 
-FUNCTIONS: dict[str, Case] = {}
-
-
 class Apply(nn.Cell):
     """A network that is one function."""
 
@@ -37,9 +34,27 @@ class Apply(nn.Cell):
         return self.function(x)
 
 
+class ApplyEach(nn.Cell):
+    """A network that returns the results of several functions."""
+
+    def __init__(self, functions: list[Callable[[Any], Any]]) -> None:
+        super().__init__()
+        self.each = nn.CellList([Apply(function) for function in functions])
+
+    def construct(self, x: Any) -> Any:
+        results = ()
+        for cell in self.each:
+            results = (*results, cell(x))
+        return results
+
+
+FUNCTIONS: dict[tuple[tuple[int, ...], int], list[Callable[[Any], Any]]] = {}
+"""Functions by the shape and the bound of whole numbers of their input: one compilation serves all of a shape."""
+
+
 def applied(*shape: int, ids: int = 0) -> Callable[[Callable[[Any], Any]], Callable[[Any], Any]]:
     def register(function: Callable[[Any], Any]) -> Callable[[Any], Any]:
-        FUNCTIONS[function.__name__] = Case(lambda: Apply(function), shape, ids)
+        FUNCTIONS.setdefault((shape, ids), []).append(function)
         return function
 
     return register

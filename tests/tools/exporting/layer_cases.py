@@ -177,7 +177,7 @@ LAYERS: dict[str, Case] = {
     "residual": layer(Residual, *IMAGE),
     "shared_layer": layer(SharedLayer, 6),
     "gru": Case(lambda: Recurrent(nn.GRU(4, 5, batch_first=True)), (3, 4)),
-    "lstm": layer(lambda: Recurrent(nn.LSTM(4, 5, num_layers=2, bidirectional=True, batch_first=True)), 3, 4),
+    "lstm": layer(lambda: Recurrent(nn.LSTM(4, 5, bidirectional=True, batch_first=True)), 3, 4),
     "lstm_no_bias": layer(lambda: Recurrent(nn.LSTM(4, 4, has_bias=False, batch_first=True)), 3, 4),
     "rnn": Case(lambda: Recurrent(nn.RNN(4, 5, batch_first=True)), (3, 4)),
 }

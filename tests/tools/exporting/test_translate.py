@@ -99,6 +99,18 @@ def test_a_branch_on_data_is_refused() -> None:
         translated(Branch(), rows(4))
 
 
+def test_a_refused_network_leaves_the_compiler_as_it_was() -> None:
+    before = mindspore.get_context("jit_syntax_level")
+    with pytest.raises(UnsupportedModelError, match="MindSpore cannot compile Wrong for inputs"):
+        translated(Wrong(), rows(4))
+    assert mindspore.get_context("jit_syntax_level") == before
+
+
+class Wrong(nn.Cell):
+    def construct(self, x: Any) -> Any:
+        return ops.matmul(x, ops.zeros((7, 7), mindspore.float32))
+
+
 class OverRows(nn.Cell):
     def construct(self, x: Any) -> Any:
         total = x[0]
