@@ -144,6 +144,8 @@ def convolve(parts: list[tuple[GridLoss, int]], h: float, theta: float, centre: 
     Raises:
         ArithmeticError: the window needs too many bins, or digits were lost.
     """
+    if not parts:
+        raise ValueError("parts is empty, so there is nothing to convolve")
     tilted = [_tilt(part, h, theta) for part, _ in parts]
     counts = [count for _, count in parts]
     low, high = _window(tilted, counts, h)

@@ -21,7 +21,8 @@ if TYPE_CHECKING:
 
 __all__ = ["GridLoss", "aligned_step", "merged", "spread"]
 
-_MOST_CELLS = 2_000_000
+_BELOW_ATOMS = 1e-12  # grid points lie this far below atoms, so that rounding cannot put an atom into the cell below
+_MOST_CELLS = 400_000
 
 
 class GridLoss(NamedTuple):
@@ -165,7 +166,7 @@ def _offset(term: Discretisable, low: float, swapped: bool) -> float:
     Between two grid points such a pile cannot be merged with anything, and rounding it costs up to a step each time.
     """
     if not isinstance(term, SampledGaussian):
-        return low
+        return low - _BELOW_ATOMS
     if term.pair != "present" or term.rate == 1:
         return 0.0
     pile = math.log1p(-term.rate)

@@ -6,13 +6,14 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from mindveil.accountant.sampled_gaussian import centred_sum
+from mindveil.accountant.terms import Pure, SampledLaplace, Term
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     Floats = NDArray[np.float64]
 
-__all__ = ["laplace_cumulant", "laplace_outcomes", "pure_cumulant"]
+__all__ = ["laplace_cumulant", "laplace_outcomes", "largest_loss", "pure_cumulant"]
 
 
 def laplace_cumulant(rate: float, scale: float, order: float) -> float:
@@ -49,6 +50,19 @@ def _log_excess(loss: "Floats", log_weight: "Floats", power: float) -> float:
     if log_moment > 0.5:
         return log_moment
     return float(np.log1p(centred_sum(loss[None], log_weight[None], power)[0]))
+
+
+def largest_loss(term: Term) -> float:
+    """The largest privacy loss of a term in either direction; infinite if it has none."""
+    match term:
+        case Pure():
+            return term.epsilon
+        case SampledLaplace():
+            q, near = term.rate, 1 / term.noise
+            forward = math.log1p(q * math.expm1(near)) if near < 700 else near
+            return near if q == 1 else max(forward, -math.log1p(q * math.expm1(-near)))
+        case _:
+            return math.inf
 
 
 def pure_cumulant(epsilon: float, order: float) -> float:

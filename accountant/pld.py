@@ -17,7 +17,8 @@ __all__ = ["ACCURACY", "both_directions", "tight_bounds", "tight_delta", "tight_
 ACCURACY = 1e-4
 """Relative accuracy in epsilon that the grid is chosen for."""
 
-_REFINEMENTS = 6
+_REFINEMENTS = 8
+_RESOLUTION = 400  # grid points up to the epsilon that comes out, at least: delta bends on that scale
 _SETTLED = 0.8  # a grid more than this much too coarse is made anew
 _LARGEST_EPSILON = 600.0
 _TRUNCATED = 1e-6  # share of delta that may be spent on losses cut off as infinite
@@ -142,15 +143,35 @@ def _upper_law(terms: Terms, swapped: bool, question: Question, truncated: float
         try:
             parts = _discretised(spread, terms, finer, truncated, swapped)
         except ArithmeticError:
-            if not parts:
-                raise
-            break
+            if parts:
+                break
+            question = replace(question, accuracy=question.accuracy * 100)  # ten times coarser, still a bound
+            continue
         step = finer
         known = None if question.delta is None else question.delta - 2 * truncated
         theta, expected = best_tilt(parts, step, theta, delta=known, epsilon=question.epsilon)
         if question.delta is not None and expected <= enough:
             return None
-    return Direction(swapped, step, theta, convolve(parts, step, theta, expected))
+    if not parts:
+        raise ArithmeticError("no grid is both fine enough and small enough; no tight bound is given")
+    made = Direction(swapped, step, theta, convolve(parts, step, theta, expected))
+    return made if question.delta is None else _resolved(terms, made, question.delta, truncated)
+
+
+def _resolved(terms: Terms, made: Direction, delta: float, truncated: float) -> Direction:
+    """The same law on a grid that is fine against the epsilon that came out, maybe far below the moments' one."""
+    for _ in range(2):
+        value = made.law.epsilon(delta, True)
+        finer = value / _RESOLUTION
+        if not 1e-9 < finer < _SETTLED * made.step:
+            break
+        finer = _aligned(terms, finer, made.swapped)
+        try:
+            parts = _discretised(spread, terms, finer, truncated, made.swapped)
+            made = Direction(made.swapped, finer, made.theta, convolve(parts, finer, made.theta, value))
+        except ArithmeticError:
+            break
+    return made
 
 
 def _grid_step(question: Question, epsilon: float, theta: float, steps: int) -> float:

@@ -15,7 +15,7 @@ import numpy as np
 from mindveil.accountant.allocation import allocated_cumulant
 from mindveil.accountant.checks import trusted
 from mindveil.accountant.convert import delta_from_order, epsilon_from_order, indistinguishable
-from mindveil.accountant.laplace import laplace_cumulant, pure_cumulant
+from mindveil.accountant.laplace import laplace_cumulant, largest_loss, pure_cumulant
 from mindveil.accountant.sampled_gaussian import (
     Derivatives,
     Prepared,
@@ -127,6 +127,7 @@ def renyi_epsilon(curve: Curve, delta: float) -> Found:
     log_delta = math.log(delta)
     if _rarely_drawn(curve, delta):
         return Found(0.0, 2.0)
+    most = _largest_loss(curve)
 
     def shifted(order: float) -> tuple[float, float]:
         left = -log_delta - math.log(order)
@@ -145,7 +146,7 @@ def renyi_epsilon(curve: Curve, delta: float) -> Found:
         near = 1 + 1e-3
         if indistinguishable(near, total_cumulant(curve, near), delta):
             value = 0.0
-    return Found(trusted("epsilon", max(0.0, value)), order)
+    return Found(trusted("epsilon", min(max(0.0, value), most)), order)
 
 
 def renyi_delta(curve: Curve, epsilon: float) -> Found:
@@ -245,6 +246,13 @@ def _rarely_drawn(curve: Curve, delta: float) -> bool:
     if curve.signal > 0 or curve.others:
         return False
     return sum(float(group.rates @ group.counts) for group in curve.groups) * (1 + _ROUNDING) <= delta
+
+
+def _largest_loss(curve: Curve) -> float:
+    """The largest privacy loss there is: epsilon at any delta; infinite as soon as there is Gaussian noise."""
+    if curve.signal > 0 or curve.groups:
+        return math.inf
+    return sum(times * (1 + _ROUNDING) * largest_loss(term) for term, times in curve.others)
 
 
 def _with_others(curve: Curve, order: float, value: float) -> float:

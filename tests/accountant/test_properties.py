@@ -1,5 +1,6 @@
 """Laws that hold for every event and every parameter, over examples that Hypothesis chooses."""
 
+import itertools
 import math
 
 import pytest
@@ -110,7 +111,7 @@ def test_one_more_copy_costs_more_and_nothing_is_nan(name: str, neighbouring: Re
     spent = [epsilon(Composed(EVENTS[name], n), 1e-5, neighbouring=neighbouring) for n in (0, 1, 2, 3, 10)]
     assert spent[0] == 0.0
     assert all(math.isfinite(value) for value in spent)
-    assert all(less < more for less, more in zip(spent, spent[1:], strict=False))
+    assert all(less < more for less, more in itertools.pairwise(spent))
 
 
 @pytest.mark.parametrize("name", COSTLY)
@@ -203,9 +204,9 @@ def test_divergences_grow_with_the_order_and_cumulants_are_convex(rate: float, n
     orders = [1.01, 1.5, 2.0, 3.0, 5.0, 9.0, 20.0, 50.0]
     cumulants = [total_cumulant(curve, order) for order in orders]
     divergences = [k / (order - 1) for k, order in zip(cumulants, orders, strict=True)]
-    assert all(less <= more * (1 + 3e-9) for less, more in zip(divergences, divergences[1:], strict=False))
+    assert all(less <= more * (1 + 3e-9) for less, more in itertools.pairwise(divergences))
     slopes = [(k2 - k1) / (b - a) for k1, k2, a, b in zip(cumulants, cumulants[1:], orders, orders[1:], strict=False)]
-    assert all(less <= more * (1 + 1e-6) for less, more in zip(slopes, slopes[1:], strict=False))
+    assert all(less <= more * (1 + 1e-6) for less, more in itertools.pairwise(slopes))
 
 
 @law
