@@ -17,14 +17,25 @@ from mindveil.tools.attacks.latent_model import LATENT, LOSSES, PRIOR, TARGETS, 
 from mindveil.tools.attacks.ridge import RidgeInverse
 from mindveil.tools.attacks.runner import ModelRunner, only_input, session
 from mindveil.tools.attacks.similarity import relative_l2
+from mindveil.tools.attacks.subspace import PrincipalSubspace
 from mindveil.tools.gradients import gradient_name
 from mindveil.tools.gradients.forward import load_model
 
-__all__ = ["LatentInversionAttack"]
+__all__ = ["LatentInversionAttack", "most_components"]
 
-Floats = NDArray[np.float64]
 PRIORS = (1e-3, 1e-2, 1e-1, 1.0)
 TUNING_IMAGES = 20
+
+
+def most_components(public_images: NDArray[Any]) -> int:
+    """The largest dimension of a subspace that these images can span, those for tuning left out."""
+    fitting = len(public_images) - _tuning_count(public_images)
+    return min(math.prod(public_images.shape[1:]), fitting - 1)
+
+
+def _tuning_count(public_images: NDArray[Any]) -> int:
+    """How many public images choose the prior instead of fitting the subspace."""
+    return min(TUNING_IMAGES, len(public_images) // 5)
 
 
 class LatentInversionAttack:
@@ -38,7 +49,7 @@ class LatentInversionAttack:
         model: the exported file or model, with a symbolic batch axis.
         features: the value that the attacker sees.
         public_images: (M, C, H, W), disjoint from the targets; a few thousand serve well.
-        components: dimension of the subspace, at most M - 1 and C * H * W.
+        components: dimension of the subspace; `most_components` is the largest.
         input_bound: least and largest pixel.
         threads: for onnxruntime.
 
@@ -58,25 +69,25 @@ class LatentInversionAttack:
         threads: int = 1,
     ) -> None:
         check_images(public_images, "public images")
-        pixels = math.prod(public_images.shape[1:])
-        if not 1 <= components <= min(pixels, len(public_images) - TUNING_IMAGES - 1):
+        most = most_components(public_images)
+        if not 1 <= components <= most:
             raise ValueError(
-                f"components is {components}; with {len(public_images)} public images of {pixels} values it must be "
-                f"from 1 to {min(pixels, len(public_images) - TUNING_IMAGES - 1)}"
+                f"components is {components}; with {len(public_images)} public images of "
+                f"{math.prod(public_images.shape[1:])} values it must be from 1 to {most}"
             )
         loaded = load_model(model)
         self._features = ModelRunner.of(loaded, features, threads=threads)
-        tuning, fitting = public_images[:TUNING_IMAGES], public_images[TUNING_IMAGES:]
+        count = _tuning_count(public_images)
+        tuning, fitting = public_images[:count], public_images[count:]
         self.ridge = RidgeInverse.fit(self._features, fitting, bound=input_bound)
-        self._mean, self._directions, self._spread = _principal(fitting, components)
-        scaled = self._directions * self._spread[:, None]
+        self.subspace = PrincipalSubspace.fit(fitting, components)
+        basis = self.subspace.mean, self.subspace.scaled
         channels, height, width = public_images.shape[1:]
-        graph = latent_model(
-            loaded, features, (self._mean, scaled), self.ridge.whitening, (channels, height, width), input_bound
-        )
+        shape = channels, height, width
+        graph = latent_model(loaded, features, basis, self.ridge.whitening, shape, input_bound)
         self._image = only_input(loaded).name
         self._session: onnxruntime.InferenceSession = session(graph, threads)
-        self.prior = self._tune(tuning, PRIORS)
+        self.prior = self._tune(tuning, PRIORS) if count else PRIORS[len(PRIORS) // 2]
 
     def generate(self, target_features: NDArray[Any], iterations: int = 100) -> NDArray[np.float32]:
         """Images (N, C, H, W) for features (N, ...); nothing in it is random."""
@@ -93,8 +104,7 @@ class LatentInversionAttack:
     ) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
         whitening = self.ridge.whitening
         targets = whitening(target_features)[:, whitening.alive].astype(np.float32)
-        start = self.ridge.generate(target_features).reshape(len(targets), -1) - self._mean
-        z = (start @ self._directions.T / self._spread).astype(np.float32)
+        z = self.subspace.coordinates(self.ridge.generate(target_features)).astype(np.float32)
         feed = {TARGETS: targets, PRIOR: np.array(prior, np.float32)}
         slope, size = np.zeros_like(z), np.zeros_like(z)
         losses = np.empty((iterations, len(z)), np.float32)
@@ -107,13 +117,3 @@ class LatentInversionAttack:
             z -= (rate * corrected[0] / (np.sqrt(corrected[1]) + 1e-8)).astype(np.float32)
         (images,) = self._session.run([self._image], {LATENT: z, **feed})
         return images, losses
-
-
-def _principal(images: NDArray[Any], components: int) -> tuple[Floats, Floats, Floats]:
-    """Mean (D,), orthonormal directions (K, D) and the standard deviation along each (K,)."""
-    flat = images.reshape(len(images), -1).astype(np.float64)
-    mean = flat.mean(0)
-    values, vectors = np.linalg.eigh(np.cov(flat - mean, rowvar=False))
-    order = np.argsort(values)[::-1][:components]
-    spread = np.sqrt(np.maximum(values[order], 1e-12))
-    return mean, np.ascontiguousarray(vectors[:, order].T), spread

@@ -15,7 +15,7 @@ from onnx import ModelProto
 from mindveil.tools.attacks.evaluation import Evaluation, evaluate, identification_by_membership, reference_rows
 from mindveil.tools.attacks.evaluator import Evaluator
 from mindveil.tools.attacks.image_inversion import ImageInversionAttack, ObjectiveCheck
-from mindveil.tools.attacks.latent import LatentInversionAttack
+from mindveil.tools.attacks.latent import LatentInversionAttack, most_components
 from mindveil.tools.attacks.objective import Smoothness
 from mindveil.tools.attacks.ridge import RidgeInverse
 from mindveil.tools.attacks.runner import ModelRunner
@@ -104,7 +104,7 @@ def _latent(model: ModelProto, features: str, targets: Targets, settings: Attack
         model,
         features=features,
         public_images=targets.public_images,
-        components=min(settings.components, max(1, len(targets.public_images) // 4)),
+        components=min(settings.components, most_components(targets.public_images)),
         input_bound=targets.bound,
         threads=settings.threads,
     )

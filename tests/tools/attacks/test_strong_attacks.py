@@ -25,6 +25,7 @@ from mindveil.tools.attacks import (
     reference_rows,
     relative_l2,
 )
+from mindveil.tools.attacks.subspace import PrincipalSubspace
 
 from .networks import constant, digits, leaking, lenet5, linear_classifier
 
@@ -90,6 +91,34 @@ def test_a_constant_model_is_at_chance_for_every_attack() -> None:
 def test_too_many_components_are_refused() -> None:
     with pytest.raises(ValueError, match="components is 100; with 50 public images"):
         LatentInversionAttack(lenet5(), features="fc1", public_images=targets().public_images[:50])
+
+
+@pytest.mark.parametrize("public", [3, 11, 40])
+def test_every_attack_runs_with_few_public_images(public: int) -> None:
+    images, labels = digits()
+    few = Targets(images[:2], labels[:2], images[100 : 100 + public], labels[100 : 100 + public])
+    results = attack(lenet5(), few, features="fc1", settings=AttackSettings(iterations=3))
+    assert all(np.isfinite(result.reconstructions).all() for result in results.values())
+
+
+@pytest.mark.parametrize("shape", [(60, 1, 6, 5), (20, 1, 6, 5)], ids=["more images", "more pixels"])
+def test_the_subspace_is_that_of_the_singular_value_decomposition(shape: tuple[int, ...]) -> None:
+    images = np.random.default_rng(0).random(shape)
+    flat = images.reshape(len(images), -1)
+    _, singular, right = np.linalg.svd(flat - flat.mean(0), full_matrices=False)
+    found = PrincipalSubspace.fit(images, 8)
+    np.testing.assert_allclose(found.spread, singular[:8] / np.sqrt(len(flat) - 1), rtol=1e-9)
+    np.testing.assert_allclose(np.abs(np.einsum("kd,kd->k", found.directions, right[:8])), 1, rtol=1e-6)
+    np.testing.assert_allclose(found.coordinates(images).std(0, ddof=1), 1, rtol=1e-9)
+
+
+def test_the_subspace_of_large_images_keeps_nearly_as_much_variance(monkeypatch: pytest.MonkeyPatch) -> None:
+    images = digits()[0][:600]
+    exact = PrincipalSubspace.fit(images, 30)
+    monkeypatch.setattr("mindveil.tools.attacks.subspace.EXACT_UP_TO", 10)
+    fast = PrincipalSubspace.fit(images, 30)
+    np.testing.assert_allclose(fast.spread, exact.spread, rtol=1e-3)
+    np.testing.assert_allclose(fast.directions @ fast.directions.T, np.eye(30), atol=1e-9)
 
 
 def test_reference_rows_are_what_they_say() -> None:
