@@ -11,15 +11,26 @@ from mindveil.runtime.environment import prepare
 from mindveil.runtime.policies import DPSGD, Suppression
 
 if TYPE_CHECKING:
+    from mindveil.runtime.checking import check, with_group_norm
     from mindveil.runtime.model import PrivateModel
     from mindveil.runtime.step import PrivateStep
 
-__all__ = ["DPSGD", "PoissonBatches", "PrivacyCard", "PrivateModel", "PrivateStep", "ShuffledBatches", "Suppression"]
+__all__ = [
+    "DPSGD",
+    "PoissonBatches",
+    "PrivacyCard",
+    "PrivateModel",
+    "PrivateStep",
+    "ShuffledBatches",
+    "Suppression",
+    "check",
+    "with_group_norm",
+]
 
 prepare()
 
 #: What needs MindSpore is imported when it is asked for, so that cards and batches load without it.
-_LATE = {"PrivateModel": "model", "PrivateStep": "step"}
+_LATE = {"check": "checking", "with_group_norm": "checking", "PrivateModel": "model", "PrivateStep": "step"}
 
 
 def __getattr__(name: str) -> Any:

@@ -37,8 +37,13 @@ class _Reduced(nn.Cell):
         self.inner = loss_fn
         self.by_mean = by_mean
 
+    def row(self, output: Tensor, label: Tensor) -> Tensor:
+        return self.inner(ops.expand_dims(output, 0), ops.expand_dims(label, 0))
+
     def construct(self, outputs: Tensor, labels: Tensor) -> Tensor:
         loss = self.inner(outputs, labels)
+        if loss.ndim == 0:
+            return ops.vmap(self.row)(outputs, labels)
         if loss.ndim == 0:
             raise ValueError(
                 "the loss function returned one number for the whole batch, so that examples cannot be clipped one by "

@@ -24,7 +24,7 @@ def check_sampling(step: PrivateStep, batches: Any) -> None:
     if rate is None:
         warnings.warn(
             "the batches are not drawn by Poisson sampling, but the accounting assumes it: the guarantee does not "
-            "cover this run as it stands. Use PoissonBatches; mindveil.accountant.shuffling_gap has the size of the gap",
+            "cover this run as it is. Use PoissonBatches; mindveil.accountant.shuffling_gap has the size of the gap",
             PrivacyWarning,
             stacklevel=3,
         )

@@ -19,6 +19,7 @@ from mindveil.passes.graph import StepGraph
 from mindveil.passes.infer import Declared
 from mindveil.passes.mask import Mask
 from mindveil.passes.noise import Noise
+from mindveil.passes.picture import picture
 from mindveil.passes.pipeline import Compiled, GraphPass, Purpose, run
 from mindveil.passes.sums import AddSums
 from mindveil.runtime.card import Mode, PrivacyCard
@@ -251,22 +252,23 @@ class PrivateStep(nn.Cell):
 
     def explain(self) -> str:
         """The typed graph of the last compiled step, as a table: where each gradient is clipped, noised and masked."""
-        compiled = self._last_graph()
-        if compiled is None:
-            raise ValueError(
-                "nothing was compiled through passes: call the step once; a step without policies has none"
-            )
-        return explain(compiled)
+        return explain(self._last_graph())
 
-    def _last_graph(self) -> Compiled | None:
+    def picture(self) -> str:
+        """The same as an SVG picture: each gradient's way from the examples to its Parameter."""
+        return picture(self._last_graph())
+
+    def _last_graph(self) -> Compiled:
         """The whole step as compiled last: the one that ends in the optimizer."""
         found = [g.compiled for k, g in self._guards.items() if k != "add" and g.compiled]
-        return found[-1] if found else None
+        if not found:
+            raise ValueError("nothing was compiled through passes: call the step once, or prepare it")
+        return found[-1]
 
     def card(self, delta: float = 1e-5) -> PrivacyCard:
         """The privacy card of the model as trained so far."""
-        compiled = self._last_graph()
-        return card_of(self, delta, self._controls, compiled.trace if compiled else ())
+        trace = self._last_graph().trace if self.steps_done and self.mode != "public" else ()
+        return card_of(self, delta, self._controls, trace)
 
 
 def _sorted(policies: Sequence[Policy]) -> tuple[DPSGD | None, Suppression | None]:

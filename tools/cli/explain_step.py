@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -18,6 +19,7 @@ def explain_step(
     network: Network = None,
     shape: Shape = "1,32,32",
     mode: Annotated[str, typer.Option(help="private, suppressed, or both policies at once: both.")] = "private",
+    picture: Annotated[Path | None, typer.Option(help="Also draw the step into this SVG file.")] = None,
 ) -> None:
     """Show how the passes rewrite a training step: where each gradient is clipped, noised and masked.
 
@@ -36,6 +38,7 @@ def explain_step(
     from mindveil.runtime import DPSGD, PrivateStep, Suppression
     from mindveil.runtime.policies import Policy
     from mindveil.tools.jobs.training import load_factory
+    from mindveil.tools.report.files import write_atomically
 
     known: dict[str, list[Policy]] = {
         "private": [DPSGD(1.0, 1.0, 0.1, 10 * ROWS)],
@@ -49,3 +52,6 @@ def explain_step(
     step = PrivateStep(cell, loss, nn.SGD(cell.trainable_params(), 0.1), known[mode])
     step.prepare(np.zeros((ROWS, *shape_of(shape)), np.float32), np.zeros(ROWS, np.int32))
     typer.echo(step.explain())
+    if picture is not None:
+        write_atomically(picture, step.picture().encode())
+        typer.echo(f"drawn: {picture}")
