@@ -62,12 +62,11 @@ def _exact(centred: Floats, components: int) -> tuple[Floats, Floats]:
     rows, columns = centred.shape
     values, vectors = np.linalg.eigh(centred.T @ centred if columns <= rows else centred @ centred.T)
     largest = np.argsort(values)[::-1][:components]
-    variances: Floats = values[largest]
-    found: Floats = vectors[:, largest].T
+    found = np.asarray(vectors[:, largest].T, np.float64)
     if columns > rows:
-        found = found @ centred
+        found = np.asarray(found @ centred, np.float64)
         found /= np.maximum(np.linalg.norm(found, axis=1, keepdims=True), 1e-30)
-    return variances, found
+    return np.asarray(values[largest], np.float64), found
 
 
 def _iterated(centred: Floats, components: int) -> tuple[Floats, Floats]:
@@ -77,5 +76,5 @@ def _iterated(centred: Floats, components: int) -> tuple[Floats, Floats]:
     for _ in range(_ROUNDS):
         basis, _ = np.linalg.qr(centred.T @ (centred @ basis))
     _, singular, right = np.linalg.svd(centred @ basis, full_matrices=False)
-    variances: Floats = singular[:components] ** 2
-    return variances, (right @ basis.T)[:components]
+    vectors = np.asarray(right @ basis.T, np.float64)
+    return np.asarray(singular[:components] ** 2, np.float64), vectors[:components]
