@@ -69,6 +69,15 @@ def inspect(path: str | Path) -> Inspection:
         ValueError: the file is not an ONNX model.
         CardError: it has no card (a ValueError too), the graph was changed after export, or the card claims more
             sparsity than the weights have.
+
+    >>> import tempfile
+    >>> from mindspore import nn
+    >>> from mindveil.tools import export, inspect
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     _ = export(nn.Dense(3, 2), f"{folder}/model.onnx", inputs=(1, 3), optimize="none")
+    ...     found = inspect(f"{folder}/model.onnx")
+    >>> found.card.mode, found.outputs
+    ('public', (Value(name='logits', dtype='float32', shape=('batch', 2)),))
     """
     model = load_model(path)
     card, trace = read_card(model), read_trace(model)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import os
 import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -20,6 +21,7 @@ from mindveil.tools.onnx_passes.graph import Array
 
 __all__ = ["evaluation_mode", "input_names", "load_checkpoint", "parameters", "run", "trace"]
 
+DUMP_FOLDER = "MS_OM_PATH"
 COMPILE_ERRORS = (RuntimeError, TypeError, ValueError, NotImplementedError, AttributeError, SyntaxError, LookupError)
 """What MindSpore's compiler raises for code it does not understand."""
 
@@ -93,7 +95,7 @@ def _trace_at(network: Any, shapes: Sequence[tuple[int, ...]], dtypes: Sequence[
         mindspore.Tensor(np.zeros((rows, *shape[1:]), dtype)) for shape, dtype in zip(shapes, dtypes, strict=True)
     ]
     model = mind_ir_pb2.ModelProto()
-    with tempfile.TemporaryDirectory() as folder, _syntax_level_restored():
+    with tempfile.TemporaryDirectory() as folder, _syntax_level_restored(), _dumps_in(folder):
         file = Path(folder) / "network.mindir"
         try:
             mindspore.export(network, *examples, file_name=str(file), file_format="MINDIR")
@@ -114,6 +116,20 @@ def _syntax_level_restored() -> Iterator[None]:
         yield
     finally:
         mindspore.set_context(jit_syntax_level=before)
+
+
+@contextmanager
+def _dumps_in(folder: str) -> Iterator[None]:
+    """A failed compilation writes its graph to the working directory unless it is told where."""
+    before = os.environ.get(DUMP_FOLDER)
+    os.environ[DUMP_FOLDER] = folder
+    try:
+        yield
+    finally:
+        if before is None:
+            del os.environ[DUMP_FOLDER]
+        else:
+            os.environ[DUMP_FOLDER] = before
 
 
 def _flatten(result: Any) -> list[Array]:

@@ -72,6 +72,14 @@ def export(
         VerificationError: the file would not compute what the network computes.
         CardError: the card claims more than the weights show.
         ValueError, OSError: wrong arguments; a missing checkpoint; a folder that cannot be written.
+
+    >>> import tempfile
+    >>> from mindspore import nn
+    >>> from mindveil.tools import export
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     report = export(nn.Dense(3, 2), f"{folder}/model.onnx", inputs=(1, 3), optimize="none")
+    >>> report.parameters, report.max_difference < 1e-6
+    (8, True)
     """
     from mindveil.tools.exporting import network as mindspore_side
 

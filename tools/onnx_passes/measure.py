@@ -16,6 +16,9 @@ __all__ = ["TIMED_BATCHES", "Size", "Timing", "compare", "size_of"]
 
 TIMED_BATCHES = (1, 32)
 ROUNDS = 21
+FEWEST_ROUNDS = 5
+BUDGET_MS = 4000.0
+"""Large models get fewer rounds: their runs are long enough to be measured well."""
 LOW = 0.25
 MOST_RUNS = 200
 SLICE_MS = 3.0
@@ -64,7 +67,9 @@ def compare(graphs: Sequence[Graph], rows: int) -> tuple[Timing, ...]:
     of them alike.
     """
     turns = [_Turn(graph, rows) for graph in graphs]
-    times = np.array([[turn.milliseconds() for turn in turns] for _ in range(ROUNDS)])
+    first = [turn.milliseconds() * turn.count for turn in turns]
+    rounds = max(FEWEST_ROUNDS, min(ROUNDS, int(BUDGET_MS / sum(first))))
+    times = np.array([[turn.milliseconds() for turn in turns] for _ in range(rounds)])
     ratios = times / times[:, :1]
     return tuple(
         Timing(
@@ -82,13 +87,13 @@ class _Turn:
     def __init__(self, graph: Graph, rows: int) -> None:
         self._session = make_session(to_model(graph).SerializeToString())
         self._feed = random_inputs(graph, rows)
-        self._count = 1
+        self.count = 1
         self.milliseconds()
-        self._count = max(1, min(MOST_RUNS, int(SLICE_MS / max(self.milliseconds(), 1e-3))))
+        self.count = max(1, min(MOST_RUNS, int(SLICE_MS / max(self.milliseconds(), 1e-3))))
 
     def milliseconds(self) -> float:
         """CPU time of one run, averaged over a slice."""
         start = time.thread_time_ns()
-        for _ in range(self._count):
+        for _ in range(self.count):
             self._session.run(None, self._feed)
-        return max(time.thread_time_ns() - start, 1) / self._count / NS_PER_MS
+        return max(time.thread_time_ns() - start, 1) / self.count / NS_PER_MS

@@ -74,8 +74,8 @@ def optimise(graph: Graph, level: Optimize, keep: Sequence[str] = ()) -> tuple[G
 
 
 def _annotated(graph: Graph) -> Graph:
-    """With the shape of every value that depends on the input; what is rebuilt at load needs none in the file."""
-    lasting = {name for node in fold_constants(graph).nodes for name in node.outputs}
+    """With the shapes of the values that depend on the input; steps inside an operation need none in the file."""
+    lasting = {name for node in fold_constants(graph).nodes for name in node.outputs if "/" not in name}
     shapes = {name: value for name, value in with_shapes(graph).shapes.items() if name in lasting}
     return replace(graph, shapes=shapes)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import mindspore
@@ -104,6 +105,13 @@ def test_a_refused_network_leaves_the_compiler_as_it_was() -> None:
     with pytest.raises(UnsupportedModelError, match="MindSpore cannot compile Wrong for inputs"):
         translated(Wrong(), rows(4))
     assert mindspore.get_context("jit_syntax_level") == before
+
+
+def test_a_refused_network_leaves_no_dump_behind(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(UnsupportedModelError, match="MindSpore cannot compile Wrong"):
+        translated(Wrong(), rows(4))
+    assert list(tmp_path.iterdir()) == []
 
 
 class Wrong(nn.Cell):
