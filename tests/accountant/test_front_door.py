@@ -63,7 +63,7 @@ def test_the_table_of_homes_is_the_list_of_imports_and_of_public_names() -> None
         if isinstance(node, ast.ImportFrom) and (node.module or "").startswith("mindveil")
         for alias in node.names
     }
-    assert imported == accountant._HOME  # type: ignore[attr-defined]
+    assert imported == accountant._HOME
     assert sorted(imported) == sorted(accountant.__all__)
     assert set(accountant.__all__) <= set(dir(accountant))
 
@@ -76,7 +76,7 @@ def test_every_public_name_is_there_and_explained(name: str) -> None:
 
 def test_an_unknown_name_says_what_there_is() -> None:
     with pytest.raises(AttributeError, match="has no attribute 'gaussian_'; it has Adaptive"):
-        accountant.gaussian_  # noqa: B018  # type: ignore[attr-defined]
+        accountant.gaussian_  # noqa: B018
 
 
 def test_a_second_use_of_a_name_costs_nothing() -> None:

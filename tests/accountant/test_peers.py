@@ -96,7 +96,7 @@ def test_opacus_agrees_within_its_error() -> None:
     pytest.importorskip("torch")
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        from opacus.accountants import PRVAccountant, RDPAccountant
+        from opacus.accountants import PRVAccountant, RDPAccountant  # type: ignore[import-untyped, unused-ignore]
 
         for rate, noise, steps in GRID[:4]:
             for kind, method, error in ((RDPAccountant, "rdp", 0.01), (PRVAccountant, "pld", 0.02)):
