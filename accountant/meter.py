@@ -21,7 +21,7 @@ _COARSE: "Floats" = np.exp(np.linspace(math.log(2e-2), math.log(500), 14)) + 1.0
 _AROUND: "Floats" = np.array([0.3, 0.5, 0.75, 0.9, 0.95, 1.0, 1.05, 1.12, 1.35])
 _REMEMBERED = 10_000  # costs of different events kept
 _EXACT = 2_000  # with more different events than this the order is optimised only every so often
-_PATIENCE = 1.05  # growth of epsilon after which the best order may have moved by enough to matter
+_PATIENCE = 1.02  # growth of epsilon after which the best order may have moved by enough to matter
 
 
 class Meter:

@@ -35,7 +35,7 @@ __all__ = ["Curve", "Found", "cumulants", "curve_of", "renyi_delta", "renyi_epsi
 
 _LARGEST_ORDER = 1e8
 _SMALLEST_GAP = 1e-12
-_SETTLED = 1e-3  # in log(order - 1): the bound is flat there, so epsilon is settled to about 1e-7
+_SETTLED = 1e-4  # in log(order - 1): the bound is flat there, so epsilon is settled to about 1e-8
 _ROUNDING = 1e-12
 _SHARED_NODES = 600
 _FEW = 4  # so many samplers are searched and evaluated on the same nodes
@@ -194,7 +194,7 @@ def _best_order(
         step = -gap / slope if slope > 0 and math.isfinite(gap) else math.inf
         following = guess + step
         guess = following if low < following < high else (low + high) / 2
-        if abs(step) < _SETTLED or high - low < _SETTLED:
+        if abs(step) < _SETTLED or high - low < 0.01 * _SETTLED:
             break
     order = 1 + math.exp(guess)
     return order, search.total(order) if search.curve is curve else total_cumulant(curve, order)

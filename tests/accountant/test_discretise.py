@@ -28,7 +28,7 @@ def delta(loss: GridLoss, h: float, epsilon: float) -> float:
 
 
 def delta_by_integration(pair: Pair, rate: float, noise: float, epsilon: float, swapped: bool) -> float:
-    x = np.linspace(-14 * noise - 1, 14 * noise + 1, 2_000_001)
+    x = np.linspace(-14 * noise - 1, 14 * noise + 1, 400_001)
 
     def normal(centre: float) -> Any:
         return np.exp(-0.5 * ((x - centre) / noise) ** 2) / (noise * math.sqrt(2 * math.pi))
