@@ -13,11 +13,13 @@ The rule, which attacks and users rely on:
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 
 __all__ = ["OUTPUT", "layer_of", "output_names", "value_name"]
 
 OUTPUT = "logits"
+DIGITS = re.compile(r"\d+")
 SHORT = {
     "BiasAdd": "bias",
     "MatMulExt": "matmul",
@@ -52,7 +54,7 @@ def layer_of(parameter: str) -> str:
     return parameter.rpartition(".")[0]
 
 
-def value_name(op: str, scope: str, sources: Sequence[str], layers: Sequence[str]) -> str:
+def value_name(op: str, scope: str, sources: Sequence[str], layers: Sequence[str], latest: str = "") -> str:
     """The name wished for an operation's result, before it is made unique.
 
     Args:
@@ -60,19 +62,31 @@ def value_name(op: str, scope: str, sources: Sequence[str], layers: Sequence[str
         scope: its scope, ``Default/fc1-Dense/MatMul-op0``.
         sources: names of the computed values it reads.
         layers: layers of the parameters it reads.
+        latest: the layer behind the source that was made last.
     """
     short = SHORT.get(op, op.lower())
     if layers and layers[0]:
         return layers[0]
     if len(sources) == 1:
         return f"{sources[0]}_{short}"
-    path = _cell_path(scope)
+    path = _right_copy(_cell_path(scope), latest)
     return f"{path}_{short}" if path else short
 
 
 def output_names(count: int) -> tuple[str, ...]:
     """Names of the graph's outputs."""
     return (OUTPUT, *(f"output_{number}" for number in range(1, count)))
+
+
+def _right_copy(path: str, latest: str) -> str:
+    """The Cell that a value was made in.
+
+    MindSpore gives the scope of the first of several equal Cells to all of them; which one it was is read off the layer
+    before, if that lies in a Cell whose path differs in numbers only.
+    """
+    depth = len(path.split("."))
+    candidate = ".".join(latest.split(".")[:depth])
+    return candidate if DIGITS.sub("", candidate) == DIGITS.sub("", path) else path
 
 
 def _cell_path(scope: str) -> str:

@@ -104,6 +104,8 @@ class _Walk:
     bound: dict[str, Bound] = field(default_factory=dict)
     layers: dict[str, str] = field(default_factory=dict)
     """The layer of each value that is computed from parameters and constants alone."""
+    behind: dict[str, str] = field(default_factory=dict)
+    """For every other computed value, in order of execution: the layer that it was last made by."""
 
     def visit(self, operation: Operation) -> Bound:
         operands = tuple(self.resolve(operand) for operand in operation.operands)
@@ -128,11 +130,12 @@ class _Walk:
         values = list(_values(operands))
         layers = [self.layers[value] for value in values if value in self.layers]
         sources = [value for value in dict.fromkeys(values) if value not in self.layers]
-        made_of_parameters = bool(layers) and not sources
+        made_of_parameters, latest = bool(layers) and not sources, ""
         if made_of_parameters:
             wish = value_name(operation.op, operation.scope, values[:1], [])
         else:
-            wish = value_name(operation.op, operation.scope, sources, layers)
+            latest = max(sources, key=self.order, default="")
+            wish = value_name(operation.op, operation.scope, sources, layers, self.behind.get(latest, ""))
         first = operation.operands[0] if operation.operands else None
         reads = self.readers[first.name] if isinstance(first, Reference) else 0
         start = len(self.emitter.nodes)
@@ -144,7 +147,13 @@ class _Walk:
             self.emitter.types[name] = kind
             if made_of_parameters:
                 self.layers[name] = layers[0]
+            else:
+                self.behind[name] = layers[0] if layers else self.behind.get(latest, "")
         return names[0] if single else tuple(names)
+
+    def order(self, value: str) -> int:
+        """Position of a computed value in the order of execution; inputs come first."""
+        return list(self.behind).index(value) if value in self.behind else -1
 
     def label(self, name: str, wish: str, start: int) -> str:
         """Names a value made by this operation; one that an earlier operation made keeps its name."""

@@ -66,6 +66,12 @@ def test_names_follow_from_operation_scope_and_sources() -> None:
     assert value_name("Conv2D", "Default/conv1-Conv2d/Conv2D-op0", ["x"], ["conv1"]) == "conv1"
 
 
+def test_equal_cells_are_told_apart() -> None:
+    network = nn.SequentialCell(*(Residual() for _ in range(3)))
+    added = [name for name in values(network, 4, 9, 8) if name.endswith("add")]
+    assert added == ["0_add", "1_add", "2_add"]
+
+
 def test_batch_is_symbolic_through_reshapes() -> None:
     graph = translated(Shapes(), rows(6, 4))
     assert graph.outputs[0].shape == ("batch", 24)
