@@ -7,6 +7,8 @@ from collections.abc import Callable
 from typing import Any
 
 from mindspore import Tensor, nn, ops
+from mindspore.ops import constexpr
+from mindspore.ops._vmap.vmap_base import vmap_general_preprocess, vmap_rules_getters
 
 __all__ = ["example_losses"]
 
@@ -29,8 +31,12 @@ def example_losses(loss_fn: LossFn) -> LossFn:
     return _Reduced(loss_fn, by_mean=True)
 
 
-class _Reduced(nn.Cell):
-    """The inner loss, with all dimensions but the first reduced."""
+class _Reduced(nn.Cell):  # type: ignore[misc]
+    """The inner loss, with all dimensions but the first reduced.
+
+    A loss that gives one number for the whole batch is asked for each row by itself, by vectorisation over the rows: a
+    mean, a sum, or a mean with weights of one row is that row's loss.
+    """
 
     def __init__(self, loss_fn: LossFn, by_mean: bool) -> None:
         super().__init__(auto_prefix=False)
@@ -38,21 +44,45 @@ class _Reduced(nn.Cell):
         self.by_mean = by_mean
 
     def row(self, output: Tensor, label: Tensor) -> Tensor:
+        """The loss of one row."""
         return self.inner(ops.expand_dims(output, 0), ops.expand_dims(label, 0))
 
     def construct(self, outputs: Tensor, labels: Tensor) -> Tensor:
         loss = self.inner(outputs, labels)
         if loss.ndim == 0:
-            return ops.vmap(self.row)(outputs, labels)
-        if loss.ndim == 0:
-            raise ValueError(
-                "the loss function returned one number for the whole batch, so that examples cannot be clipped one by "
-                "one; make it return one value for each example (reduction='none')"
-            )
+            loss = ops.vmap(self.row)(outputs, labels)
         if loss.ndim > 1:
             flat = ops.reshape(loss, (loss.shape[0], -1))
             loss = flat.mean(1) if self.by_mean else flat.sum(1)
         return loss
+
+
+def _sum_by_rows(sum_: Any, axis_size: int) -> Any:
+    """How ``x.sum()`` is vectorised: MindSpore 2.10.0 has no rule for it, and would run a loop over slices instead."""
+
+    def rule(x_at: Any, axis_at: Any, keep_at: Any, dtype_at: Any) -> Any:
+        unbatched, result = vmap_general_preprocess(sum_, x_at, axis_at, keep_at, dtype_at)
+        if unbatched:
+            return result
+        x, batch = x_at
+        rows = ops.moveaxis(x, batch, 0)
+        axes = _axes_behind(axis_at[0], ops.rank(x))
+        return sum_(rows, axes, keep_at[0], dtype_at[0]), 0
+
+    return rule
+
+
+@constexpr
+def _axes_behind(axes: Any, rank: int) -> tuple[int, ...]:
+    """The axes of one row, counted with the rows in front."""
+    if axes is None or axes == ():
+        return tuple(range(1, rank))
+    given = (axes,) if isinstance(axes, int) else axes
+    return tuple(1 + a % (rank - 1) for a in given)
+
+
+if "SumExt" not in vmap_rules_getters:
+    vmap_rules_getters.register("SumExt")(_sum_by_rows)
 
 
 def _reduction(loss: Any) -> str:

@@ -7,8 +7,8 @@ from typing import Any
 
 from mindveil.passes.graph import Node, TensorType
 from mindveil.passes.operations.cost import ghost_pays_for_rows
-from mindveil.passes.operations.table import APART, Operation, Place, Refused, View
-from mindveil.passes.privacy import PerExample, Privacy, Summed, is_free
+from mindveil.passes.operations.table import APART, Operation, Place, Refused, View, refuse
+from mindveil.passes.privacy import PerExample, Privacy, Summed
 
 __all__ = ["EMBEDDING"]
 
@@ -109,16 +109,14 @@ def _linear(terms: Any, node: Node, parts: list[int], index: int) -> int:
 
 
 def _picked(view: View, node: Node) -> Privacy:
-    """GatherD(x, dim, ids) and its gradient: picks along a dimension that must not be the examples'."""
-    source, dim, ids = node.inputs[:3]
-    place = view.common([source, ids])
+    """GatherD(x, dim, ids) and GatherDGradV2(x, dim, ids, dY): they pick along a dimension, which must not be the examples'."""
+    source, dim, *others = node.inputs
+    tensors = [source, *others]
+    place = view.common(tensors)
     if view.axes(dim, len(view.shape(source)))[0] == place.axis:
         raise Refused("it picks along the examples")
-    if node.shape[place.axis] != max(view.shape(i)[place.axis] for i in (source, ids)):
+    if len({view.shape(i)[place.axis] for i in tensors}) != 1:
         raise Refused("it leaves some of the examples out")
-    for i in (source, ids):
-        if not is_free(view.types[i]) and not isinstance(view.types[i], PerExample):
-            raise Refused("one of its operands is neither public nor per example")
     return view.at(node.shape, place.axis, place.outer)
 
 
@@ -135,5 +133,9 @@ EMBEDDING: dict[str, Operation] = {
     "Gather": Operation(_gather),
     "UnsortedSegmentSum": Operation(_segments, terms=_terms, norm=_norm, scaled=lambda view, node: 0, linear=_linear),
     "GatherD": Operation(_picked),
+    "GatherDGradV2": Operation(_picked),
+    "InplaceScatterSrc": Operation(
+        refuse("the gradient of x.max(axis) and x.min(axis) writes in place; use ops.amax or ops.amin")
+    ),
     "OneHot": Operation(_one_hot),
 }

@@ -144,12 +144,14 @@ _ELEMENTWISE = words(
     """Square Sqrt SqrtGrad Rsqrt RsqrtGrad Exp Expm1 Log Log1p Abs AbsGrad Sign Erf Erfc Pow PowTensorScalar
     PowScalarTensor Reciprocal ReciprocalGrad Inv InvGrad Maximum Minimum Select Greater GreaterEqual Less LessEqual Equal
     NotEqual LogicalNot LogicalAnd LogicalOr LogicalXor ClampScalar ClampTensor Sin Cos Tan Atan Asin Acos Sinh Cosh Asinh
-    Acosh Atanh Floor Ceil Round Trunc Xlogy Xdivy SquaredDifference SquareSumV1 DivNoNan FloorDiv Mod FloorMod
+    Acosh Atanh AtanGrad AsinGrad AcosGrad AsinhGrad AcoshGrad Floor Ceil Round Trunc Xlogy Xdivy SquaredDifference SquareSumV1 DivNoNan FloorDiv Mod FloorMod
     ReLU ReluGrad ReLU6 ReLU6Grad ReLUV3 Sigmoid SigmoidGrad Tanh TanhGrad Elu EluGrad EluExt EluGradExt CeLU SeLU
     SeLUExt SeluExt SeluGrad GeLU GeLUGrad FastGeLU FastGeLUGrad SiLU SiLUGrad HSwish HSwishGrad HSigmoid HSigmoidGrad
     Mish Softplus SoftplusGrad SoftplusExt SoftplusGradExt Softsign LogSigmoid LogSigmoidGrad HShrink HShrinkGrad
     SoftShrink SoftShrinkGrad LeakyReLU LeakyReLUExt LeakyReLUGradExt Threshold ThresholdGrad HardTanh
-    AddScalar SubScalar IsFinite IsNan IsInf NanToNum MaskedFill DropoutGrad DropoutGradExt ZerosLike OnesLike
+    AddScalar SubScalar GreaterScalar GreaterEqualScalar LessScalar LessEqualScalar EqScalar NeScalar EqualScalar
+    NotEqualScalar FloorDivScalar RemainderTensorScalar MaskedFillScalar IsFinite IsNan IsInf NanToNum MaskedFill DropoutGrad DropoutGradExt ZerosLike OnesLike ZerosLikeExt
+    OnesLikeExt FillScalar
     StopGradient SmoothL1Loss SmoothL1LossGrad SigmoidCrossEntropyWithLogits SigmoidCrossEntropyWithLogitsGrad
     SoftMarginLoss LerpScalar Lerp Identity"""
 )
@@ -165,7 +167,7 @@ POINTWISE: dict[str, Operation] = {
     "Cast": Operation(_cast, linear=lambda terms, node, parts, index: parts[0]),
     **{name: _along(1) for name in words("Softmax LogSoftmax LogSoftmaxExt CumSum CumsumExt CumProd")},
     **{name: _along(2) for name in words("SoftmaxBackward LogSoftmaxGrad")},
-    "ReverseV2": _axis_free(lambda view, node, rank: [a % rank for a in node.attrs["axis"]]),
+    "ReverseV2": _along(1),
     "PadV3": _axis_free(_pad_axes),
     "Dropout": Operation(_dropout, effect="random"),
 }

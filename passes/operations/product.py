@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
-from mindveil.passes.graph import Node
+import numpy as np
+
+from mindveil.passes.graph import Node, TensorType
 from mindveil.passes.operations.cost import ghost_pays
 from mindveil.passes.operations.table import APART, Operation, Place, Refused, View
 from mindveil.passes.privacy import PerExample, Privacy, Summed, is_free
@@ -68,18 +70,15 @@ def _product_of_sum(view: View, node: Node) -> Privacy:
 
 
 def _linear(terms: Any, node: Node, parts: list[int], index: int) -> int:
+    """Each term times the public matrix; batch dimensions align from the right, behind the examples."""
     view: View = terms.view
     ta, tb = _flags(view, node)
     left = isinstance(view.types[node.inputs[0]], Summed)
-    other = terms.tensor(node.inputs[1 if left else 0])
-    a, b = (parts[0], other) if left else (other, parts[0])
-    rank = max(len(terms.build[a].shape) - left, len(terms.build[b].shape) - (not left))
-    summed, public = (a, b) if left else (b, a)
-    shape = terms.build[summed].shape
-    summed = terms.build.reshape(summed, (shape[0], *(1,) * (rank + 1 - len(shape)), *shape[1:]))
-    a, b = (summed, public) if left else (public, summed)
-    result: int = terms.build.matmul(a, b, ta, tb)
-    return result
+    public = terms.tensor(node.inputs[1 if left else 0])
+    public = terms.build.reshape(public, (1, *terms.build[public].shape))
+    a, b = (parts[0], public) if left else (public, parts[0])
+    rank = max(len(terms.build[a].shape), len(terms.build[b].shape))
+    return _multiply(terms, _lead(terms, a, rank), _lead(terms, b, rank), ta, tb)
 
 
 def _operands(terms: Any, node: Node) -> tuple[int, int, bool, bool]:
@@ -104,6 +103,19 @@ def _operands(terms: Any, node: Node) -> tuple[int, int, bool, bool]:
     return _lead(terms, left, rank), _lead(terms, right, rank), ta, tb
 
 
+def _multiply(terms: Any, a: int, b: int, ta: bool, tb: bool) -> int:
+    """The products of matrices; BatchMatMul does not broadcast on the CPU, MatMulExt does."""
+    build = terms.build
+    if build[a].shape[:-2] == build[b].shape[:-2]:
+        return int(build.matmul(a, b, ta, tb))
+    lead = range(len(build[a].shape) - 2)
+    swapped = [*lead, len(lead) + 1, len(lead)]
+    a, b = build.transpose(a, swapped) if ta else a, build.transpose(b, swapped) if tb else b
+    batch = np.broadcast_shapes(build[a].shape[:-2], build[b].shape[:-2])
+    type_ = TensorType((*batch, build[a].shape[-2], build[b].shape[-1]), build[a].type.dtype)
+    return int(build.op("MatMulExt", [a, b], type_))
+
+
 def _lead(terms: Any, node: int, rank: int) -> int:
     """Dimensions of 1 behind the examples, so that batch dimensions still align from the right."""
     shape = terms.build[node].shape
@@ -113,7 +125,7 @@ def _lead(terms: Any, node: int, rank: int) -> int:
 
 def _terms(terms: Any, node: Node, index: int) -> int:
     a, b, ta, tb = _operands(terms, node)
-    product = terms.build.matmul(a, b, ta, tb)
+    product = _multiply(terms, a, b, ta, tb)
     result: int = terms.build.reshape(product, (terms.batch, *node.shape))
     return result
 

@@ -52,23 +52,29 @@ def _mean(view: View, node: Node) -> Privacy:
 
 
 def _extremum(view: View, node: Node) -> Privacy:
-    """Values and indices of an extremum along one dimension: ArgMaxWithValue and its like, with attributes."""
+    """Values and indices of an extremum along one dimension: ArgMaxWithValue(x, axis, keep)."""
     place, rank = view.place(node.inputs[0]), len(view.shape(node.inputs[0]))
-    axis = int(node.attrs["axis"]) % rank
+    axis = int(_setting(view, node, "axis", 1)) % rank
     if axis == place.axis:
         raise Refused("it reduces over the examples")
-    shift = int(not node.attrs.get("keep_dims", False) and axis < place.axis)
-    return many([view.at(shape, place.axis - shift, place.outer) for shape in view.outputs(node)])
+    shapes = view.outputs(node)
+    shift = int(len(shapes[0]) < rank and axis < place.axis)
+    return many([view.at(shape, place.axis - shift, place.outer) for shape in shapes])
 
 
 def _argument(view: View, node: Node) -> Privacy:
-    """The index of an extremum along one dimension, which is dropped: Argmax (attribute) and ArgMaxExt (input)."""
+    """The index of an extremum along one dimension: Argmax and its like."""
     place, rank = view.place(node.inputs[0]), len(view.shape(node.inputs[0]))
-    axis = int(node.attrs["axis"]) if "axis" in node.attrs else view.value(node.inputs[1])
+    axis = _setting(view, node, "axis", 1)
     if axis is None or axis % rank == place.axis:
         raise Refused("it reduces over the examples")
     shift = int(len(node.shape) < rank and axis % rank < place.axis)
     return view.at(node.shape, place.axis - shift, place.outer)
+
+
+def _setting(view: View, node: Node, name: str, position: int) -> Any:
+    """What some primitives keep in an attribute, and others in an input."""
+    return node.attrs[name] if name in node.attrs else view.value(node.inputs[position])
 
 
 def _repeat(view: View, node: Node) -> Privacy:

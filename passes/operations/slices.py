@@ -34,6 +34,8 @@ class _Cut:
 
 def _cut(view: View, node: Node) -> _Cut:
     """StridedSlice(x, begin, end, strides, 5 masks), and its gradient (dY, shape, begin, end, strides; attributes)."""
+    if node.op in ("Slice", "SliceGrad"):
+        return _plain_cut(view, node)
     names = ("begin", "end", "ellipsis", "new_axis", "shrink_axis")
     if node.op == "StridedSlice":
         whole, first = view.shape(node.inputs[0]), 1
@@ -58,6 +60,15 @@ def _cut(view: View, node: Node) -> _Cut:
     return _Cut(whole, begin, end, stride, kept)
 
 
+def _plain_cut(view: View, node: Node) -> _Cut:
+    """Slice(x, begin, size) and SliceGrad(dY, x, begin, size); a size of -1 is all that is left."""
+    first = 1 if node.op == "Slice" else 2
+    whole = view.shape(node.inputs[first - 1])
+    begin, sizes = (list(view.value(i)) for i in node.inputs[first : first + 2])
+    end = [all_ if size == -1 else b + size for all_, b, size in zip(whole, begin, sizes, strict=True)]
+    return _Cut(whole, begin, end, [1] * len(whole), list(range(len(whole))))
+
+
 def _resolve(at: int, size: int, default: int, masked: bool) -> int:
     return default if masked else max(at + size, 0) if at < 0 else min(at, size)
 
@@ -66,7 +77,7 @@ def _slice(view: View, node: Node) -> Privacy:
     source, cut = node.inputs[0], _cut(view, node)
     if isinstance(view.types[source], Summed):
         return Summed()
-    place, backward = view.place(source), node.op != "StridedSlice"
+    place, backward = view.place(source), node.op.endswith("Grad")
     axis = cut.kept[place.axis] if backward else place.axis
     if not cut.is_whole(axis):
         raise Refused("it takes a slice along the examples")
@@ -142,6 +153,8 @@ def _by_attribute(view: View, node: Node) -> int:
 SLICES: dict[str, Operation] = {
     "StridedSlice": Operation(_slice, linear=_slice_linear),
     "StridedSliceGrad": Operation(_slice, linear=_slice_grad_linear, isometric=True),
+    "Slice": Operation(_slice, linear=_slice_linear),
+    "SliceGrad": Operation(_slice, linear=_slice_grad_linear, isometric=True),
     "Split": Operation(_split(_at_input(1)), linear=_split_linear(_at_input(1))),
     "SplitWithSize": Operation(_split(_at_input(2)), linear=_split_linear(_at_input(2))),
     "Unstack": Operation(_split(_by_attribute, dropped=True), linear=_split_linear(_by_attribute)),
