@@ -12,8 +12,8 @@ from typing import Annotated, Any, NoReturn
 import typer
 
 from mindveil import __version__
-from mindveil.tools.cli.budget import budget
 from mindveil.tools.cli.attack_files import attack_files
+from mindveil.tools.cli.budget import budget
 from mindveil.tools.cli.demo import demo
 from mindveil.tools.cli.doctor import doctor
 from mindveil.tools.cli.explain_step import explain_step
@@ -58,9 +58,9 @@ def main(arguments: Sequence[str] | None = None) -> NoReturn:
     try:
         application()(args=[word for word in words if word != DEBUG], prog_name="mindveil")
     except SystemExit as end:
-        sys.exit(_say_interrupted() if end.code == INTERRUPTED else end.code)
+        sys.exit(_say_stopped(end.code) if end.code in (INTERRUPTED, TERMINATED) else end.code)
     except KeyboardInterrupt:
-        sys.exit(_say_interrupted())
+        sys.exit(_say_stopped(INTERRUPTED))
     except Exception as error:  # noqa: BLE001  the last resort: no traceback reaches a user who did not ask for it
         if DEBUG in words:
             traceback.print_exc()
@@ -117,9 +117,11 @@ def _mindveil(
     # ``debug`` is taken off the line before it gets here; it is declared for the help.
 
 
-def _say_interrupted() -> int:
-    typer.echo("mindveil: interrupted; files that were not finished are gone", err=True)
-    return INTERRUPTED
+def _say_stopped(status: int) -> int:
+    # While MindSpore compiles, it turns Ctrl-C into SIGTERM, so that the two cannot always be told apart.
+    word = "interrupted" if status == INTERRUPTED else "terminated"
+    typer.echo(f"mindveil: {word}; files that were not finished are gone", err=True)
+    return status
 
 
 def _terminate(number: int, frame: FrameType | None) -> NoReturn:
