@@ -68,6 +68,8 @@ def input_gradient(
     value = output or _only_output(loaded)
     # Rules may switch optional outputs on, so the nodes must be the new model's own.
     forward = _own_nodes(prepare(loaded, [value, *keep]))
+    if forward.types.get(value, TensorProto.FLOAT) not in _REAL:
+        raise ValueError(f"the value {value!r} holds no real numbers, so it has no gradient; choose another output=")
     wrt = wrt or _only_real_input(forward, value)
     _check_input(forward, wrt, value)
     taken = {*forward.types, *forward.shapes, *(name for node in forward.nodes for name in node.output)}

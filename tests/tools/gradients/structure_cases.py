@@ -35,7 +35,7 @@ NORMALISATION = [
 REDUCTION = [
     *(
         Case(name, ("x", ints(*axes)), {"keepdims": keep}, (2, 3, 4), note=f"{axes}-{keep}".replace(" ", ""))
-        for name in ("ReduceSum", "ReduceMean", "ReduceMax", "ReduceMin", "ReduceSumSquare", "ReduceL1")
+        for name in ("ReduceSum", "ReduceMean", "ReduceMax", "ReduceProd", "ReduceMin", "ReduceSumSquare", "ReduceL1")
         for axes, keep in (((1,), 1), ((-1, 1), 0), ((2,), 0))
     ),
     Case("ReduceL2", ("x", ints(1)), {"keepdims": 0}),
@@ -81,6 +81,9 @@ SHAPE = [
     Case("Pad", ("x", ints(0, 1, 0, 2))),
     Case("Pad", ("x", ints(1, 2), np.array(0.5), ints(-1)), note="axes"),
     Case("Pad", ("x", ints(0, -1, 0, 1)), note="negative", twin=Case("MatMul", ("x", np.eye(4, k=-1))), double=False),
+    Case("Pad", ("x", ints(0, 2, 0, 1)), {"mode": "reflect"}, note="reflect"),
+    Case("Pad", ("x", ints(0, 2, 1, 0, 1, 0)), {"mode": "edge"}, (2, 3, 4), note="edge"),
+    Case("Pad", ("x", ints(0, 1, 0, 2)), {"mode": "wrap"}, note="wrap"),
     Case("Tile", ("x", ints(1, 3))),
     Case("CumSum", ("x", np.array(1, np.int64))),
     Case("CumSum", ("x", np.array(1, np.int64)), {"exclusive": 1, "reverse": 1}, note="exclusive-reverse"),
@@ -95,6 +98,7 @@ SHAPE = [
         for note, options in RESIZES.items()
     ),
     Case("Resize", ("x", "", "", ints(1, 2, 5, 2)), {"mode": "linear"}, (1, 2, 3, 4), note="sizes", batch=1),
+    Case("Resize", ("x", "", "", ints(5, 2)), {"mode": "linear", "axes": [2, 3]}, (2, 1, 3, 4), note="axes"),
     Case("DepthToSpace", attributes={"blocksize": 2}, shape=(1, 4, 2, 2)),
     Case("SpaceToDepth", attributes={"blocksize": 2}, shape=(1, 2, 4, 4)),
 ]

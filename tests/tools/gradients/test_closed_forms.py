@@ -78,6 +78,12 @@ def test_reduce_max_over_two_axes_gives_a_tie_to_the_first_maximum() -> None:
     assert gradient(proto, x).tolist() == [[[[0.0, 1.0], [0.0, 0.0]], [[0.0, 0.0], [0.0, 1.0]]]]
 
 
+def test_the_gradient_of_a_product_exists_where_elements_are_zero() -> None:
+    proto = model([helper.make_node("ReduceProd", ["x", "axes"], ["y"])], (3,), {"axes": np.array([1], np.int64)})
+    x = np.array([[2.0, 3.0, 4.0], [2.0, 0.0, 4.0], [0.0, 0.0, 4.0]])
+    assert gradient(proto, x).tolist() == [[12.0, 8.0, 6.0], [0.0, 8.0, 0.0], [0.0, 0.0, 0.0]]
+
+
 def test_maximum_of_two_equal_values_goes_to_the_first() -> None:
     proto = model([helper.make_node("Max", ["x", "c"], ["y"])], (3,), {"c": np.array([1.0, 2.0, 3.0], np.float32)})
     assert gradient(proto, np.array([[2.0, 2.0, 2.0]])).tolist() == [[1.0, 1.0, 0.0]]

@@ -227,14 +227,14 @@ def test_an_unknown_operator_is_refused_with_its_name_and_node() -> None:
 @pytest.mark.parametrize(
     ("model", "message"),
     [
-        (single("Pad", "pads", constants={"pads": np.array([0, 1, 0, 1])}, mode="reflect"), "mode is 'reflect'"),
+        (single("LpNormalization", p=1), "p is 1"),
         (single("Dropout", "", "on", constants={"on": np.array(True)}), "training_mode is on"),
         (
             single("BatchNormalization", *("ones",) * 4, constants={"ones": np.ones(4, np.float32)}, training_mode=1),
             "training_mode is 1",
         ),
     ],
-    ids=["reflected padding", "dropout in training", "batch statistics"],
+    ids=["sum of absolute values", "dropout in training", "batch statistics"],
 )
 def test_an_option_without_a_rule_is_refused(model: ModelProto, message: str) -> None:
     with pytest.raises(UnsupportedNodeError, match=message):
@@ -251,6 +251,13 @@ def test_a_constant_value_is_refused() -> None:
     model.graph.node.append(helper.make_node("Neg", ["c"], ["fixed"]))
     with pytest.raises(ValueError, match="'fixed' is a constant"):
         input_gradient(model, output="fixed")
+
+
+def test_a_value_of_whole_numbers_is_refused() -> None:
+    model = single("ArgMax", axis=1)
+    model.graph.output[0].CopyFrom(helper.make_tensor_value_info("y", INT64, ["batch", 1]))
+    with pytest.raises(ValueError, match="'y' holds no real numbers"):
+        input_gradient(model)
 
 
 def test_a_missing_or_damaged_file_is_refused(tmp_path: Path) -> None:

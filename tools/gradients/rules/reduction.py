@@ -68,6 +68,21 @@ def reduce_l2(call: Call) -> list[str | None]:
     return [call.op("Mul", ratio, call.x())]
 
 
+def reduce_product(call: Call) -> list[str | None]:
+    """dy times the product of the other elements; exact at zeros too, where y / x does not exist."""
+    axes = _axes(call)
+    over = call.integers(axes)
+    zero, one = call.scalar(0.0), call.scalar(1.0)
+    empty = call.op("Equal", call.x(), zero)
+    filled = call.op("Where", empty, one, call.x())
+    others = call.op("ReduceProd", filled, over, keepdims=1)
+    zeros = call.op("ReduceSum", call.op("Where", empty, one, zero), over, keepdims=1)
+    without = call.op("Where", call.op("Equal", zeros, zero), call.op("Div", others, filled), zero)
+    at_zero = call.op("Where", call.op("Equal", zeros, one), others, zero)
+    share = call.op("Where", empty, at_zero, without)
+    return [call.op("Mul", _kept(call, call.dy, axes), share)]
+
+
 def reduce_log_sum_exp(call: Call) -> list[str | None]:
     """dy exp(x - y), which never overflows because y is at least the largest x."""
     axes = _axes(call)
@@ -129,6 +144,7 @@ RULES: dict[str, Rule] = {
     "ReduceSumSquare": reduce_sum_square,
     "ReduceL1": reduce_l1,
     "ReduceL2": reduce_l2,
+    "ReduceProd": reduce_product,
     "ReduceLogSumExp": reduce_log_sum_exp,
     "ReduceMax": reduce_extremum,
     "ReduceMin": reduce_extremum,

@@ -21,8 +21,9 @@ def resize(call: Call) -> list[str | None]:
     """The cotangent times the transposed matrix of every axis that changes."""
     if call.attribute("coordinate_transformation_mode", "half_pixel") == "tf_crop_and_resize":
         raise refuse(call.node, "it crops while it resizes", "another coordinate_transformation_mode")
-    if call.attribute("axes") is not None or call.attribute("keep_aspect_ratio_policy", "stretch") != "stretch":
-        raise refuse(call.node, "it names axes or keeps the aspect ratio", "sizes or scales of all axes, stretched")
+    policy = call.attribute("keep_aspect_ratio_policy", "stretch")
+    if policy != "stretch":
+        raise refuse(call.node, f"keep_aspect_ratio_policy is {policy}", "'stretch'")
     gradient = call.dy
     for axis, (before, after) in enumerate(zip(call.shape(call.x()), call.shape(call.y), strict=True)):
         if _keeps(call, axis, before, after):
@@ -33,26 +34,42 @@ def resize(call: Call) -> list[str | None]:
     return [gradient]
 
 
+def _scale(call: Call, axis: int) -> float | None:
+    """The scale that the node gives for an axis; None where it gives sizes."""
+    scales = call.constant(2)
+    if scales is None or not scales.size:
+        return None
+    named = call.attribute("axes")
+    axes = list(range(scales.size)) if named is None else [item % call.rank(call.x()) for item in named]
+    return float(scales.reshape(-1)[axes.index(axis)]) if axis in axes else 1.0
+
+
 def _keeps(call: Call, axis: int, before: Dim, after: Dim) -> bool:
     """Whether the node leaves an axis alone; a symbolic axis, the batch as a rule, counts where its scale is 1."""
-    scales = call.constant(2)
-    if scales is not None and scales.size:
-        return float(scales.reshape(-1)[axis]) == 1.0
+    scale = _scale(call, axis)
+    if scale is not None:
+        return scale == 1.0
+    named = call.attribute("axes")
+    if named is not None and axis not in [item % call.rank(call.x()) for item in named]:
+        return True
     return before == after or (not isinstance(before, int) and not isinstance(after, int))
 
 
 def _matrix(call: Call, axis: int, before: int, after: int) -> NDArray[np.float64]:
     """(before, after): the resized unit vectors, by a Resize of the same attributes along one axis."""
-    scales = call.constant(2)
+    scale = _scale(call, axis)
     given: list[NDArray[Any]] = [np.array([], np.float32)]
-    if scales is not None and scales.size:
-        given.append(np.array([1.0, scales.reshape(-1)[axis]], np.float32))
+    if scale is not None:
+        given.append(np.array([1.0, scale], np.float32))
     else:
         given.extend([np.array([], np.float32), np.array([before, after], np.int64)])
     names = ["roi", "scales", "sizes"][: len(given)]
     node = onnx.NodeProto()
     node.CopyFrom(call.node)
     del node.input[:], node.output[:]
+    for index, attribute in reversed(list(enumerate(node.attribute))):
+        if attribute.name == "axes":
+            del node.attribute[index]
     node.input.extend(["unit", *names])
     node.output.append("resized")
     graph = helper.make_graph(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,6 +13,8 @@ from mindveil.tools.gradients.call import Call, Rule
 from mindveil.tools.gradients.errors import refuse
 
 __all__ = ["RULES"]
+
+_PAD_MODES: dict[str, Literal["reflect", "edge", "wrap"]] = {"reflect": "reflect", "edge": "edge", "wrap": "wrap"}
 
 
 def identity(call: Call) -> list[str | None]:
@@ -139,24 +142,33 @@ def _merge_axes(call: Call, value: str, axis: int, count: int) -> str:
 
 
 def pad(call: Call) -> list[str | None]:
-    """The part of the cotangent that the padding surrounds; where a pad was negative, zeros come back."""
+    """The part of the cotangent that the padding surrounds; copies of elements add to the element copied."""
     mode = call.attribute("mode", "constant")
-    if mode != "constant":
-        raise refuse(call.node, f"mode is {mode!r}", "mode 'constant'")
+    gradient = call.dy
+    zeros = [0] * (2 * call.rank(call.x()))
+    for axis, before, after in _pads(call):
+        if mode != "constant":
+            (size,) = call.static(call.x(), [axis], f"padding of mode {mode}")
+            sources = np.pad(np.arange(size), (max(before, 0), max(after, 0)), mode=_PAD_MODES[mode])
+            sources = sources[max(-before, 0) : len(sources) - max(-after, 0)]
+            gradient = _place(call, gradient, axis, sources, size)
+            continue
+        if before > 0 or after > 0:
+            bounds = (max(before, 0), -after if after > 0 else np.iinfo(np.int64).max, axis)
+            gradient = call.op("Slice", gradient, *(call.integers([item]) for item in bounds))
+        zeros[axis], zeros[len(zeros) // 2 + axis] = max(-before, 0), max(-after, 0)
+    return [call.op("Pad", gradient, call.integers(zeros)) if any(zeros) else gradient]
+
+
+def _pads(call: Call) -> list[tuple[int, int, int]]:
+    """(axis, before, after) of every axis that the node pads, or cuts where a number is negative."""
     rank = call.rank(call.x())
     pads = [int(item) for item in call.required_constant(1, "pads").reshape(-1)]
     axes = list(range(rank))
     if call.x(3):
         axes = [int(item) % rank for item in call.required_constant(3, "axes").reshape(-1)]
-    gradient = call.dy
-    zeros = [0] * (2 * rank)
-    for position, axis in enumerate(axes):
-        before, after = pads[position], pads[len(axes) + position]
-        if before > 0 or after > 0:
-            bounds = (max(before, 0), -after if after > 0 else np.iinfo(np.int64).max, axis)
-            gradient = call.op("Slice", gradient, *(call.integers([item]) for item in bounds))
-        zeros[axis], zeros[rank + axis] = max(-before, 0), max(-after, 0)
-    return [call.op("Pad", gradient, call.integers(zeros)) if any(zeros) else gradient]
+    found = [(axis, pads[place], pads[len(axes) + place]) for place, axis in enumerate(axes)]
+    return [item for item in found if item[1] or item[2]]
 
 
 def tile(call: Call) -> list[str | None]:
