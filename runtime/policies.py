@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from math import ceil, isfinite
-from typing import get_args
+from typing import Any, get_args
 
 from mindveil.passes.adapt import Rule
 from mindveil.passes.clipping import Clipping, Flat, PerLayer
 from mindveil.runtime.schedules import Schedule, cubic_sparsity
 
-__all__ = ["DPSGD", "AdaptiveClipNorm", "Policy", "Suppression"]
+__all__ = ["DPSGD", "AdaptiveClipNorm", "GivenMasks", "MaskPolicy", "Policy", "Suppression", "by_kind"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,6 +65,10 @@ class DPSGD:
         clipping: `Flat` (one norm over all parameters), `PerLayer` or `Automatic`.
         adaptive: moves the clip norm during training.
         noise_seed: makes the noise reproducible, and so removable by whoever knows the seed: for tests only.
+        rows_together: so many consecutive rows of a batch are clipped as one (micro-batches): the gradient of their
+            mean loss, and the sum is divided by the number of such groups. One record can turn its whole group around,
+            so that a step costs twice the sensitivity; and that only if the other records of a group stay in it when
+            the record comes or goes, which Poisson batches do not give.
 
     Source: Abadi et al. 2016, "Deep learning with differential privacy", algorithm 1.
     """
@@ -77,8 +81,10 @@ class DPSGD:
     noise_seed: int | None = None
     clipping: Clipping = Flat()  # noqa: RUF009  a frozen value
     adaptive: AdaptiveClipNorm | None = None
+    rows_together: int = 1
 
     def __post_init__(self) -> None:
+        _whole("rows_together", self.rows_together)
         if not callable(self.clip_norm) and not (isfinite(self.clip_norm) and self.clip_norm > 0):
             raise ValueError(f"clip_norm is {self.clip_norm}, and must be finite and positive")
         if not callable(self.noise_multiplier) and not (isfinite(self.noise_multiplier) and self.noise_multiplier >= 0):
@@ -91,8 +97,8 @@ class DPSGD:
 
     @property
     def expected_batch(self) -> float:
-        """The constant that the noisy sum is divided by."""
-        return self.sampling_rate * self.dataset_size
+        """The constant that the noisy sum is divided by: expected records of a batch, or groups of them."""
+        return self.sampling_rate * self.dataset_size / self.rows_together
 
     @classmethod
     def for_budget(
@@ -184,7 +190,39 @@ class Suppression:
         return since >= 0 and step <= self.steps and (since % self.every == 0 or step == self.steps)
 
 
-Policy = DPSGD | Suppression
+@dataclass(frozen=True, slots=True)
+class GivenMasks:
+    """Keeps at zero what masks say that somebody else makes and updates between steps.
+
+    A mask must be chosen from public or released values: the weights themselves, never gradients or records.
+
+    Attributes:
+        masks: by name of a parameter, an untrained Parameter of its shape that holds zeros and ones, 1 = kept.
+        saved: further Parameters of whoever updates the masks, which travel with them in a checkpoint.
+    """
+
+    masks: Mapping[str, Any]
+    saved: tuple[Any, ...] = ()
+
+
+MaskPolicy = Suppression | GivenMasks
+Policy = DPSGD | Suppression | GivenMasks
+
+
+def by_kind(policies: Sequence[Policy]) -> tuple[DPSGD | None, MaskPolicy | None]:
+    """The policy for gradients and the one for masks.
+
+    Raises:
+        TypeError: something else is among them.
+        ValueError: there are two of a kind.
+    """
+    private = [p for p in policies if isinstance(p, DPSGD)]
+    masked = [p for p in policies if isinstance(p, MaskPolicy)]
+    if len(private) + len(masked) != len(policies):
+        raise TypeError(f"policies must be DPSGD or Suppression, got {[type(p).__name__ for p in policies]}")
+    if len(private) > 1 or len(masked) > 1:
+        raise ValueError("at most one DPSGD and one Suppression policy can shape a step")
+    return next(iter(private), None), next(iter(masked), None)
 
 
 def _whole(name: str, value: int) -> None:

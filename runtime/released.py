@@ -5,6 +5,7 @@ from __future__ import annotations
 from mindveil import accountant
 from mindveil.accountant import (
     AdaptiveClipping,
+    ClippedTogether,
     Composed,
     Event,
     Gaussian,
@@ -24,16 +25,20 @@ class Released:
         self._ledger = ledger
         self._runs: list[tuple[Event, int]] = []
 
-    def append(self, sampling_rate: float, noise_multiplier: float, count_noise: float | None = None) -> None:
+    def append(
+        self, sampling_rate: float, noise_multiplier: float, count_noise: float | None = None, rows_together: int = 1
+    ) -> None:
         """One noisy sum over a Poisson batch; on disk before this returns, if there is a ledger.
 
         Args:
-            count_noise: standard deviation of the noise on the count of unclipped records, where one is released.
+            count_noise: standard deviation of the noise on the count of unclipped records (or groups of records), where
+                one is released.
+            rows_together: records that were clipped as one.
 
         Raises:
             BudgetExceeded: the ledger's budget does not cover it.
         """
-        event = _event(sampling_rate, noise_multiplier, count_noise)
+        event = _event(sampling_rate, noise_multiplier, count_noise, rows_together)
         if self._ledger is not None:
             self._ledger.append(event)
         if self._runs and self._runs[-1][0] == event:
@@ -65,9 +70,19 @@ class Released:
         return accountant.epsilon(self.event, delta)
 
 
-def _event(sampling_rate: float, noise_multiplier: float, count_noise: float | None) -> Event:
+def _event(sampling_rate: float, noise_multiplier: float, count_noise: float | None, rows_together: int) -> Event:
     if noise_multiplier == 0:
         return NonPrivate()
+    if rows_together > 1:
+        return PoissonSampled(sampling_rate, _of_groups(noise_multiplier, count_noise, rows_together))
     if count_noise is None:
         return PoissonSampled(sampling_rate, Gaussian(noise_multiplier))
     return PoissonSampled(sampling_rate, AdaptiveClipping(noise_multiplier, count_noise))
+
+
+def _of_groups(noise_multiplier: float, count_noise: float | None, rows_together: int) -> Event:
+    clipped = ClippedTogether(noise_multiplier, rows_together)
+    if count_noise is None:
+        return clipped
+    # A record can push its whole group over the bound: the count then moves from +1/2 to -1/2, by 1 and not by 1/2.
+    return Sequence([clipped, Gaussian(count_noise)])

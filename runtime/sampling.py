@@ -28,6 +28,11 @@ def check_sampling(step: PrivateStep, batches: Any) -> None:
             PrivacyWarning,
             stacklevel=3,
         )
+    elif policy.rows_together > 1:
+        raise MismatchError(
+            f"rows_together={policy.rows_together} needs groups that keep their other records when one comes or goes, "
+            "and in Poisson batches all later records move up; clip each record by itself (rows_together=1)"
+        )
     elif rate != policy.sampling_rate or size != policy.dataset_size:
         raise MismatchError(
             f"the policy accounts for sampling_rate={policy.sampling_rate} of {policy.dataset_size} records, but the "

@@ -28,8 +28,9 @@ from mindveil.runtime.controls import Controls
 from mindveil.runtime.guard import Guard
 from mindveil.runtime.losses import LossFn, example_losses
 from mindveil.runtime.pending import Pending
-from mindveil.runtime.policies import DPSGD, Policy, Suppression
+from mindveil.runtime.policies import DPSGD, Policy, by_kind
 from mindveil.runtime.released import Released
+from mindveil.runtime.rows import Rows
 from mindveil.runtime.step_cell import Kind, Parts
 from mindveil.runtime.suppress import Masks
 
@@ -71,16 +72,17 @@ class PrivateStep(nn.Cell):
         ledger: Ledger | None = None,
     ) -> None:
         super().__init__(auto_prefix=False)
-        self.dpsgd, suppression = _sorted(policies)
+        self.dpsgd, masked = by_kind(policies)
         self.network = network.set_train()
         self.optimizer = optimizer
         self.ledger = ledger
         self.released = Released(ledger)
         self.steps_done = 0
-        self._losses = example_losses(loss_fn)
-        self._masks = Masks(suppression, optimizer.parameters) if suppression else None
+        self._rows = Rows(self.dpsgd.rows_together if self.dpsgd else 1)
+        self._losses = self._rows.losses(example_losses(loss_fn))
+        self._masks = Masks(masked, optimizer.parameters) if masked else None
         self._controls = Controls(self.dpsgd) if self.dpsgd else None
-        self.mask_parameters = ParameterTuple(self._masks.masks.values()) if self._masks else ()
+        self.mask_parameters = ParameterTuple(self._masks.saved) if self._masks else ()
         self._pending = Pending(optimizer.parameters)
         self._guards: dict[Kind, Guard] = {}
         if policies:
@@ -94,7 +96,7 @@ class PrivateStep(nn.Cell):
             masks = self._masks.masks if self._masks else {}
             sums = self._pending.sums() if kind != "update" else ()
             parts = Parts(
-                self.network,
+                self._rows.network(self.network),
                 self._losses,
                 self.optimizer,
                 tuple(controls.values()),
@@ -180,7 +182,7 @@ class PrivateStep(nn.Cell):
             ValueError: the batch has another form.
         """
         last = getattr(weights, "last", True)
-        batch = (_tensor(images), _tensor(labels), _weights(weights, len(images)))
+        batch = self._rows.batch(images, labels, weights)
         if self.dpsgd and self.dpsgd.adaptive and not last:
             raise ValueError("an adaptive clip norm needs whole logical batches; choose a larger physical_batch")
         guard = self._guard("update" if last and not self._pending.batches else "finish" if last else "add")
@@ -204,7 +206,7 @@ class PrivateStep(nn.Cell):
         Raises:
             PrivacyError: the step cannot be shown to be private.
         """
-        self._guard("update").prepare(_tensor(images), _tensor(labels), _weights(None, len(images)))
+        self._guard("update").prepare(*self._rows.batch(images, labels, None))
 
     def _account(self, compiled: Compiled) -> None:
         """Writes down what the graph is about to release, before it does."""
@@ -221,7 +223,7 @@ class PrivateStep(nn.Cell):
                 stacklevel=4,
             )
         count_noise = None if count is None else controls.value(count.noise_multiplier)
-        self.released.append(gradients.sampling_rate, noise, count_noise)
+        self.released.append(gradients.sampling_rate, noise, count_noise, self._rows.together)
 
     # ------------------------------------------------------------------------------------------------- reading off
     @property
@@ -269,28 +271,3 @@ class PrivateStep(nn.Cell):
         """The privacy card of the model as trained so far."""
         trace = self._last_graph().trace if self.steps_done and self.mode != "public" else ()
         return card_of(self, delta, self._controls, trace)
-
-
-def _sorted(policies: Sequence[Policy]) -> tuple[DPSGD | None, Suppression | None]:
-    private = [p for p in policies if isinstance(p, DPSGD)]
-    masked = [p for p in policies if isinstance(p, Suppression)]
-    if len(private) + len(masked) != len(policies):
-        raise TypeError(f"policies must be DPSGD or Suppression, got {[type(p).__name__ for p in policies]}")
-    if len(private) > 1 or len(masked) > 1:
-        raise ValueError("at most one DPSGD and one Suppression policy can shape a step")
-    return next(iter(private), None), next(iter(masked), None)
-
-
-def _tensor(rows: Any) -> Tensor:
-    return rows if isinstance(rows, Tensor) else Tensor(np.ascontiguousarray(rows))
-
-
-def _weights(weights: Any, rows: int) -> Tensor:
-    values = (
-        np.ones(rows, np.float32)
-        if weights is None
-        else np.asarray(weights.asnumpy() if isinstance(weights, Tensor) else weights, np.float32)
-    )
-    if values.shape != (rows,) or not ((values == 0) | (values == 1)).all():
-        raise ValueError(f"weights must be 0 or 1 for each of the {rows} rows, got shape {values.shape}: {values[:8]}")
-    return Tensor(values)

@@ -9,9 +9,9 @@ import numpy as np
 from mindspore import Parameter, Tensor
 from numpy.typing import NDArray
 
-from mindveil.runtime.policies import Suppression
+from mindveil.runtime.policies import GivenMasks, MaskPolicy, Suppression
 
-__all__ = ["Masks", "smallest_suppressed"]
+__all__ = ["Masks", "all_kept", "smallest_suppressed"]
 
 PREFIX = "mask."
 
@@ -19,20 +19,20 @@ PREFIX = "mask."
 class Masks:
     """The masks of a training step, one Parameter of zeros and ones for each suppressed parameter."""
 
-    def __init__(self, policy: Suppression, parameters: Iterable[Parameter]) -> None:
+    def __init__(self, policy: MaskPolicy, parameters: Iterable[Parameter]) -> None:
         self.policy = policy
         trained = {p.name: p for p in parameters}
-        names = policy.layers if policy.layers is not None else tuple(n for n, p in trained.items() if p.ndim >= 2)
-        missing = [n for n in (*names, *policy.minimum) if n not in trained]
-        if missing or not names:
-            raise ValueError(
-                f"{', '.join(missing) or 'no parameter'} cannot be suppressed; trained are {', '.join(trained)}"
-            )
+        names = _masked(policy, trained)
         self.weights = {n: trained[n] for n in names}
-        self.masks = {
-            n: Parameter(Tensor(np.ones(trained[n].shape, np.float32)), name=PREFIX + n, requires_grad=False)
-            for n in names
-        }
+        if isinstance(policy, GivenMasks):
+            self.masks = {n: _checked(policy.masks[n], trained[n]) for n in names}
+        else:
+            self.masks = {n: all_kept(trained[n]) for n in names}
+
+    @property
+    def saved(self) -> tuple[Parameter, ...]:
+        """Everything here that belongs into a checkpoint."""
+        return (*self.masks.values(), *(self.policy.saved if isinstance(self.policy, GivenMasks) else ()))
 
     def kept(self) -> dict[str, NDArray[np.bool_]]:
         """True = kept, by parameter name."""
@@ -44,11 +44,11 @@ class Masks:
         return 1.0 - sum(int(k.sum()) for k in kept.values()) / sum(k.size for k in kept.values())
 
     def update(self, step: int) -> bool:
-        """Suppresses what the policy asks for after ``step``; whether anything changed.
+        """Suppresses what the policy asks for after ``step``; whether anything changed. Given masks are not touched.
 
         The choice reads the weights alone, so that it is post-processing of them.
         """
-        if not self.policy.due(step):
+        if isinstance(self.policy, GivenMasks) or not self.policy.due(step):
             return False
         for name, weight in self.weights.items():
             values = weight.asnumpy()
@@ -58,6 +58,13 @@ class Masks:
             # The step masks the weight after every update; at once, so that no reader sees the old value in between.
             weight.set_data(Tensor(np.where(kept, values, np.float32(0)).astype(values.dtype)))
         return True
+
+
+def all_kept(parameter: Parameter) -> Parameter:
+    """A mask that keeps the whole of a parameter, under the name that masks have in checkpoints."""
+    return Parameter(
+        Tensor(np.ones(parameter.shape, np.float32)), name=PREFIX + str(parameter.name), requires_grad=False
+    )
 
 
 def smallest_suppressed(weights: NDArray[Any], sparsity: float, minimum: int) -> NDArray[np.bool_]:
@@ -75,3 +82,31 @@ def smallest_suppressed(weights: NDArray[Any], sparsity: float, minimum: int) ->
     if count > 0:
         kept[np.argpartition(np.abs(weights).ravel(), count - 1)[:count]] = False
     return kept.reshape(weights.shape)
+
+
+def _masked(policy: MaskPolicy, trained: dict[str, Parameter]) -> tuple[str, ...]:
+    """The names of the parameters that get a mask.
+
+    Raises:
+        ValueError: there are none, or one of them is not trained.
+    """
+    if isinstance(policy, Suppression):
+        names = policy.layers if policy.layers is not None else tuple(n for n, p in trained.items() if p.ndim >= 2)
+        wanted = (*names, *policy.minimum)
+    else:
+        names = wanted = tuple(policy.masks)
+    missing = [n for n in wanted if n not in trained]
+    if missing or not names:
+        raise ValueError(
+            f"{', '.join(missing) or 'no parameter'} cannot be suppressed; trained are {', '.join(trained)}"
+        )
+    return names
+
+
+def _checked(mask: Parameter, weight: Parameter) -> Parameter:
+    if tuple(mask.shape) != tuple(weight.shape) or mask.requires_grad:
+        raise ValueError(
+            f"the mask of {weight.name} has shape {tuple(mask.shape)} and requires_grad={mask.requires_grad}; it must "
+            f"have shape {tuple(weight.shape)} and not be trained"
+        )
+    return mask

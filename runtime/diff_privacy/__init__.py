@@ -1,0 +1,1 @@
+"""Differential privacy under the names that MindArmour's users know."""
