@@ -70,3 +70,12 @@ def test_a_window_that_does_not_fit_is_refused() -> None:
 def test_nothing_to_convolve_is_refused() -> None:
     with pytest.raises(ValueError, match="nothing to convolve"):
         convolve([], H, 0.0, 0.0)
+
+
+def test_the_error_bound_holds_wrapped_mass_and_grows_with_the_steps() -> None:
+    part = spread(SampledGaussian("present", 1.0, 300.0), 1e-3, 1e-30, False)
+    few, many = (convolve([(part, count)], 1e-3, 0.0, 0.0) for count in (10, 100_000))
+    assert few.error.min() >= 1e-13
+    assert many.error.max() > 100 * few.error.max()
+    # What the transform really changes is far below the bound.
+    assert abs(many.mass[0] - 1.0) < many.error.max()

@@ -44,6 +44,9 @@ def delta_by_integration(pair: Pair, rate: float, noise: float, epsilon: float, 
 @pytest.mark.parametrize("swapped", [False, True])
 @pytest.mark.parametrize("h", [0.3, 0.01])
 def test_both_distributions_keep_their_mass(term: Discretisable, swapped: bool, h: float) -> None:
+    coarse = spread(term, h, 1e-2, swapped)
+    assert coarse.masses.sum() + coarse.infinite == pytest.approx(1.0, abs=1e-12)
+    assert coarse.infinite <= 1e-2
     upper = spread(term, h, 1e-15, swapped)
     assert upper.masses.sum() + upper.infinite == pytest.approx(1.0, abs=1e-12)
     assert (upper.masses * np.exp(-upper.losses(h))).sum() == pytest.approx(1.0, abs=1e-9)

@@ -93,7 +93,7 @@ def test_composing_at_once_equals_composing_one_by_one(event: Event, steps: int)
 
 
 def test_the_order_table_of_one_sampler_equals_order_by_order() -> None:
-    orders = 1 + np.exp(np.linspace(-5, 7, 20))
+    orders = np.exp(np.linspace(-5, 7, 20)) + 1.0
     for event, relation in (
         (PoissonSampled(0.004, Gaussian(1.1)), "add_or_remove_one"),
         (PoissonSampled(0.004, Gaussian(0.2)), "replace_one"),
