@@ -8,7 +8,7 @@ from math import prod
 from mindveil.passes.bridge.plugin import source_lines
 from mindveil.passes.graph import Constant, Node, StepGraph
 from mindveil.passes.operations import OPERATIONS, Operation
-from mindveil.passes.operations.table import Refused, View, mixed
+from mindveil.passes.operations.table import RefusedError, View, mixed
 from mindveil.passes.operations.update import is_update
 from mindveil.passes.privacy import Bounded, Many, Mixed, PerExample, Privacy, PrivacyError, Public, Summed, is_free
 
@@ -119,30 +119,30 @@ def _operation(view: View, node: Node) -> Privacy:
         return Public()
     try:
         return _ruled(view, node, entry, kinds)
-    except Refused as why:
+    except RefusedError as why:
         return mixed(node, str(why))
 
 
 def _ruled(view: View, node: Node, entry: Operation | None, kinds: list[Privacy]) -> Privacy:
-    """What the operation's rule says, after the checks that hold for every rule: it sees no type that it does not know."""
+    """What the operation's rule says, after the checks that hold for every rule: it meets no unknown type."""
     if entry is not None and entry.forbids is not None:
         reason = entry.forbids(view, node)
         if reason is not None:
-            raise Refused(reason)
+            raise RefusedError(reason)
     flat = [p for k in kinds for p in (k.parts if isinstance(k, Many) else (k,))]
     lost = next((p for p in flat if isinstance(p, Mixed)), None)
     if lost is not None:
         return lost
     if entry is None:
-        raise Refused("the table has no rule for this operation")
+        raise RefusedError("the table has no rule for this operation")
     if entry.effect == "state":
         return entry.privacy(view, node)
     if any(isinstance(p, Bounded) for p in flat):
-        raise Refused("clipped sums must reach the noise as they are")
+        raise RefusedError("clipped sums must reach the noise as they are")
     if entry.linear is None and any(isinstance(p, Summed) for p in flat):
-        raise Refused("it is not linear in a sum over examples")
+        raise RefusedError("it is not linear in a sum over examples")
     if not entry.grouped and any(isinstance(k, Many) for k in kinds):
-        raise Refused("it takes a tuple of tensors, which its rule does not know")
+        raise RefusedError("it takes a tuple of tensors, which its rule does not know")
     return entry.privacy(view, node)
 
 

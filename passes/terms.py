@@ -9,7 +9,7 @@ from typing import TypeVar
 from mindveil.passes.edits import FLOAT, Builder
 from mindveil.passes.graph import Constant, Node, Shape, TensorType
 from mindveil.passes.operations import OPERATIONS
-from mindveil.passes.operations.table import Place, Refused, View
+from mindveil.passes.operations.table import Place, RefusedError, View
 from mindveil.passes.privacy import Many, PerExample, Privacy, PrivacyError, Summed
 
 __all__ = ["Terms"]
@@ -55,8 +55,8 @@ class Terms:
         n = self.build[node]
         if n.type.dtype != FLOAT:
             raise PrivacyError(
-                f"the gradient {n.describe()} is {n.type.dtype}; keep the parameters in float32 and cast them where they "
-                "are used (amp.auto_mixed_precision does so)"
+                f"the gradient {n.describe()} is {n.type.dtype}; keep the parameters in float32 and cast them where "
+                "they are used (amp.auto_mixed_precision does so)"
             )
         return self._norm(node)
 
@@ -117,12 +117,13 @@ class Terms:
     def gram_norm(self, a: int, b: int | None, *, rows_first: tuple[bool, bool], mask: int | None = None) -> int:
         """``[B, 1]``: the squared norm of ``sum_t a_t b_t^T`` from the Gram matrices of a and b.
 
-        Where the rows of an example cancel each other, float32 loses the difference, and the norm of a record could come
-        out far too small. There the triangle inequality ``sum_t |a_t| |b_t|`` takes its place, which is never too small.
+        Where the rows of an example cancel each other, float32 loses the difference, and the norm of a record could
+        come out far too small. There the triangle inequality ``sum_t |a_t| |b_t|`` takes its place, which is an upper
+        bound.
 
         Args:
-            a: ``[B, ..., rows, m]`` if the first of ``rows_first``, otherwise ``[B, ..., m, rows]``; b likewise, or None
-                if there are no products, only a sum of ``a_t``.
+            a: ``[B, ..., rows, m]`` if the first of ``rows_first``, otherwise ``[B, ..., m, rows]``; b likewise, or
+                None if there are no products, only a sum of ``a_t``.
             mask: which pairs of rows meet.
         """
         gram, lengths = self._gram(a, rows_first[0])
@@ -208,7 +209,7 @@ class Terms:
         """What a rule builds; its refusal with the operation's name."""
         try:
             return build()
-        except Refused as why:
+        except RefusedError as why:
             raise PrivacyError(f"{source.describe()}: {why}") from why
 
     def _summed_inputs(self, n: Node) -> list[int]:

@@ -31,7 +31,7 @@ def example_losses(loss_fn: LossFn) -> LossFn:
     return _Reduced(loss_fn, by_mean=True)
 
 
-class _Reduced(nn.Cell):  # type: ignore[misc]
+class _Reduced(nn.Cell):
     """The inner loss, with all dimensions but the first reduced.
 
     A loss that gives one number for the whole batch is asked for each row by itself, by vectorisation over the rows: a
@@ -72,7 +72,7 @@ def _sum_by_rows(sum_: Any, axis_size: int) -> Any:
     return rule
 
 
-@constexpr
+@constexpr  # type: ignore[untyped-decorator]
 def _axes_behind(axes: Any, rank: int) -> tuple[int, ...]:
     """The axes of one row, counted with the rows in front."""
     if axes is None or axes == ():

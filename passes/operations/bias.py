@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from mindveil.passes.graph import Node
-from mindveil.passes.operations.table import Operation, Refused, View
+from mindveil.passes.operations.table import Operation, RefusedError, View
 from mindveil.passes.privacy import Privacy, Summed
 
 __all__ = ["BIAS"]
@@ -22,9 +22,9 @@ def _add(view: View, node: Node) -> Privacy:
 
 def _gradient(view: View, node: Node) -> Privacy:
     if view.value(node.inputs[1]) not in _CHANNEL_SECOND:
-        raise Refused("it keeps another axis than 1: only channels in axis 1 (NCHW) are known")
+        raise RefusedError("it keeps another axis than 1: only channels in axis 1 (NCHW) are known")
     if view.place(node.inputs[0]).axis == 1:
-        raise Refused("it keeps the axis that holds the examples")
+        raise RefusedError("it keeps the axis that holds the examples")
     return Summed()
 
 

@@ -8,7 +8,7 @@ from typing import Any
 from mindveil.passes.graph import Node
 from mindveil.passes.operations.cost import ghost_pays
 from mindveil.passes.operations.patches import Window, patches
-from mindveil.passes.operations.table import Operation, Refused, View
+from mindveil.passes.operations.table import Operation, RefusedError, View
 from mindveil.passes.privacy import PerExample, Privacy, Summed
 
 __all__ = ["CONVOLUTION"]
@@ -31,7 +31,7 @@ def _forward(filter_at: int) -> Any:
 def _filter(view: View, node: Node) -> Privacy:
     _channels_second(node)
     if len(view.examples(node.inputs[:2])) != 2:
-        raise Refused("one of its operands is not computed from the examples")
+        raise RefusedError("one of its operands is not computed from the examples")
     view.rows(node.inputs[:2])
     return Summed()
 
@@ -39,7 +39,7 @@ def _filter(view: View, node: Node) -> Privacy:
 def _channels_second(node: Node) -> None:
     layout = node.attrs.get("format", node.attrs.get("data_format", "NCHW"))
     if layout not in _FORMATS:
-        raise Refused(f"its layout is {layout!r}: only channels in axis 1 (NCHW, NCDHW) are known")
+        raise RefusedError(f"its layout is {layout!r}: only channels in axis 1 (NCHW, NCDHW) are known")
 
 
 def _sides(terms: Any, node: Node, swapped: bool) -> tuple[int, int, int]:
@@ -80,7 +80,8 @@ def _gradient(swapped: bool) -> Operation:
     def terms_of(terms: Any, node: Node, index: int) -> int:
         """Each example's filter gradient: the product of dY with the patches of x that it met.
 
-        Source: Rochette, Manoel and Tramel 2019, "Efficient per-example gradient computations in convolutional networks".
+        Source: Rochette, Manoel and Tramel 2019, "Efficient per-example gradient computations in convolutional
+        networks".
         """
         left, right, _ = _sides(terms, node, swapped)
         result: int = terms.build.reshape(terms.build.matmul(left, right, False, True), (terms.batch, *node.shape))

@@ -7,7 +7,7 @@ from typing import Any
 
 from mindveil.passes.graph import Node, TensorType
 from mindveil.passes.operations.cost import ghost_pays_for_rows
-from mindveil.passes.operations.table import APART, Operation, Place, Refused, View, refuse
+from mindveil.passes.operations.table import APART, Operation, Place, RefusedError, View, refuse
 from mindveil.passes.privacy import PerExample, Privacy, Summed
 
 __all__ = ["EMBEDDING"]
@@ -17,7 +17,7 @@ def _gather(view: View, node: Node) -> Privacy:
     """Gather(table, ids, axis, batch dimensions): the result is ``[before axis, *ids, behind axis]``."""
     table, ids, axis_at, batch_at = node.inputs[:4]
     if view.value(batch_at):
-        raise Refused(
+        raise RefusedError(
             "it looks up with batch dimensions; use ops.gather_elements along another axis than the examples'"
         )
     axis = view.axes(axis_at, len(view.shape(table)))[0]
@@ -28,7 +28,7 @@ def _gather(view: View, node: Node) -> Privacy:
     view.free(ids, "index")
     place = view.place(table)
     if place.axis == axis:
-        raise Refused("it picks along the examples")
+        raise RefusedError("it picks along the examples")
     return view.at(node.shape, place.axis + (len(view.shape(ids)) - 1 if place.axis > axis else 0), place.outer)
 
 
@@ -40,7 +40,7 @@ def _segments(view: View, node: Node) -> Privacy:
         return Summed()
     place, rank = view.place(dy), len(view.shape(ids))
     if isinstance(view.types[ids], PerExample) and view.place(ids) != place:
-        raise Refused(APART)
+        raise RefusedError(APART)
     if not isinstance(view.types[ids], PerExample):
         view.free(ids, "index")
     if place.axis < rank:
@@ -100,7 +100,7 @@ def _norm(terms: Any, node: Node) -> int | None:
 
 
 def _linear(terms: Any, node: Node, parts: list[int], index: int) -> int:
-    """A table that was looked up once for all examples (positions): each term's rows are added by the same public ids."""
+    """A table that was looked up once for all examples (positions): each term's rows go by the same public ids."""
     build, ids = terms.build, node.inputs[1]
     shape, rank = build[parts[0]].shape, len(terms.view.shape(ids))
     moved = build.transpose(parts[0], [*range(1, 1 + rank), 0, *range(1 + rank, len(shape))])
@@ -109,33 +109,33 @@ def _linear(terms: Any, node: Node, parts: list[int], index: int) -> int:
 
 
 def _picked(view: View, node: Node) -> Privacy:
-    """GatherD(x, dim, ids) and GatherDGradV2(x, dim, ids, dY): they pick along a dimension, which must not be the examples'."""
+    """GatherD(x, dim, ids) and GatherDGradV2(x, dim, ids, dY): the dimension must not be that of the examples."""
     source, dim, *others = node.inputs
     tensors = [source, *others]
     place = view.common(tensors)
     if view.axes(dim, len(view.shape(source)))[0] == place.axis:
-        raise Refused("it picks along the examples")
+        raise RefusedError("it picks along the examples")
     if len({view.shape(i)[place.axis] for i in tensors}) != 1:
-        raise Refused("it leaves some of the examples out")
+        raise RefusedError("it leaves some of the examples out")
     return view.at(node.shape, place.axis, place.outer)
 
 
 def _one_hot(view: View, node: Node) -> Privacy:
     """Labels ``[..]`` become ``[.., depth]``; the axis argument must be the last."""
     if view.value(node.inputs[-1]) not in (-1, len(node.shape) - 1):
-        raise Refused("it puts the classes before the examples")
+        raise RefusedError("it puts the classes before the examples")
     for i in node.inputs[1:]:
         view.free(i, "depth or value")
     return view.types[node.inputs[0]]
 
+
+_IN_PLACE = "the gradient of x.max(axis) and x.min(axis) writes in place; use ops.amax or ops.amin"
 
 EMBEDDING: dict[str, Operation] = {
     "Gather": Operation(_gather),
     "UnsortedSegmentSum": Operation(_segments, terms=_terms, norm=_norm, scaled=lambda view, node: 0, linear=_linear),
     "GatherD": Operation(_picked),
     "GatherDGradV2": Operation(_picked),
-    "InplaceScatterSrc": Operation(
-        refuse("the gradient of x.max(axis) and x.min(axis) writes in place; use ops.amax or ops.amin")
-    ),
+    "InplaceScatterSrc": Operation(refuse(_IN_PLACE)),
     "OneHot": Operation(_one_hot),
 }

@@ -1,10 +1,10 @@
-"""Losses that are operations of their own: one value an example, or a refusal where their kernel reduces over the batch."""
+"""Losses that are operations of their own: one value an example, or a refusal."""
 
 from __future__ import annotations
 
 from mindveil.passes.graph import Node
 from mindveil.passes.operations.pointwise import broadcast
-from mindveil.passes.operations.table import Operation, Refused, View, many
+from mindveil.passes.operations.table import Operation, RefusedError, View, many
 from mindveil.passes.privacy import PerExample, Privacy
 
 __all__ = ["LOSS"]
@@ -20,8 +20,8 @@ def _rows(view: View, node: Node) -> Privacy:
 
 def _sparse(view: View, node: Node) -> Privacy:
     if node.attrs.get("is_grad", False):
-        raise Refused("this loss divides by the number of rows inside its kernel; use reduction='none'")
-    raise Refused("this loss takes its mean inside its kernel; use reduction='none'")
+        raise RefusedError("this loss divides by the number of rows inside its kernel; use reduction='none'")
+    raise RefusedError("this loss takes its mean inside its kernel; use reduction='none'")
 
 
 def _reduced(position: int) -> Operation:
@@ -29,7 +29,7 @@ def _reduced(position: int) -> Operation:
 
     def rule(view: View, node: Node) -> Privacy:
         if view.value(node.inputs[position]) not in (2, "none"):
-            raise Refused("this loss reduces over the examples inside its kernel; use reduction='none'")
+            raise RefusedError("this loss reduces over the examples inside its kernel; use reduction='none'")
         return broadcast(view, node)
 
     return Operation(rule)

@@ -6,7 +6,7 @@ from math import prod
 from typing import Any
 
 from mindveil.passes.graph import Node
-from mindveil.passes.operations.table import Operation, Place, Refused, View, many, mixed
+from mindveil.passes.operations.table import Operation, Place, RefusedError, View, many, mixed
 from mindveil.passes.privacy import PerExample, Privacy, Summed
 
 __all__ = ["NORMALISATION"]
@@ -28,7 +28,7 @@ def _layer_norm_grad(view: View, node: Node) -> Privacy:
     place = _in_front(view, node.inputs[:4], view.value(node.inputs[5]))
     _in_front(view, node.inputs[:4], view.value(node.inputs[6]))
     if len(view.examples(node.inputs[:4])) != 4:
-        raise Refused("one of its operands is not computed from the examples")
+        raise RefusedError("one of its operands is not computed from the examples")
     return many([view.at(view.outputs(node)[0], place.axis, place.outer), Summed(), Summed()])
 
 
@@ -37,7 +37,7 @@ def _in_front(view: View, inputs: Any, begin: int) -> Place:
     rank = len(view.shape(inputs[0]))
     place = view.common(inputs)
     if place.axis >= begin % rank:
-        raise Refused("it normalises over the examples")
+        raise RefusedError("it normalises over the examples")
     return place
 
 
@@ -69,7 +69,7 @@ def _group_norm_grad(view: View, node: Node) -> Privacy:
     """GroupNormGrad(dY, x, mean, 1 / deviation, scale, ...) -> gradients of x, scale, shift."""
     view.free(node.inputs[4], "scale")
     if len(view.examples(node.inputs[:4])) != 4:
-        raise Refused("one of its operands is not computed from the examples")
+        raise RefusedError("one of its operands is not computed from the examples")
     return many([PerExample(view.rows(node.inputs[:4]).outer), Summed(), Summed()])
 
 
@@ -99,8 +99,8 @@ def _over_channels(terms: Any, product: int, place: Place) -> int:
 
 # ------------------------------------------------------------------------------------------------------- BatchNorm
 _REPLACE = (
-    "BatchNorm in training mode takes the mean and variance of the whole batch, which mixes the examples, and keeps them; "
-    "replace it by nn.GroupNorm or nn.LayerNorm (or nn.BatchNorm2d(..., use_batch_statistics=False) with frozen statistics)"
+    "BatchNorm in training mode takes the mean and variance of the whole batch, which mixes the examples, and keeps "
+    "them; replace it by nn.GroupNorm or nn.LayerNorm, or freeze its statistics (use_batch_statistics=False)"
 )
 
 
@@ -158,7 +158,7 @@ def _prelu(view: View, node: Node) -> Privacy:
     view.free(node.inputs[1], "slope")
     place = view.place(node.inputs[0])
     if place.axis == 1 and view.shape(node.inputs[1]) != (1,):
-        raise Refused("its channels hold the examples")
+        raise RefusedError("its channels hold the examples")
     return view.types[node.inputs[0]]
 
 
@@ -167,7 +167,7 @@ def _prelu_grad(view: View, node: Node) -> Privacy:
     view.free(node.inputs[2], "slope")
     place = view.common(node.inputs[:2])
     if place.axis == 1 and view.shape(node.inputs[2]) != (1,):
-        raise Refused("its channels hold the examples")
+        raise RefusedError("its channels hold the examples")
     return many([view.at(view.outputs(node)[0], place.axis, place.outer), Summed()])
 
 

@@ -10,7 +10,7 @@ from typing import Any
 
 from mindveil.passes.edits import Builder
 from mindveil.passes.graph import Constant, TensorType
-from mindveil.passes.operations.table import Refused
+from mindveil.passes.operations.table import RefusedError
 
 __all__ = ["Window", "patches"]
 
@@ -52,7 +52,7 @@ def _before(attrs: Mapping[str, Any], seen: tuple[int, ...], needed: list[int]) 
         return [0] * len(seen)
     if attrs.get("pad_mode") in (1, "same", "SAME"):
         return [max(n - size, 0) // 2 for n, size in zip(needed, seen, strict=True)]
-    raise Refused(f"its padding is not known (pad_mode {attrs.get('pad_mode')!r}, no pad_list)")
+    raise RefusedError(f"its padding is not known (pad_mode {attrs.get('pad_mode')!r}, no pad_list)")
 
 
 def patches(build: Builder, x: int, window: Window) -> int:

@@ -6,7 +6,7 @@ from math import prod
 from typing import Any
 
 from mindveil.passes.graph import Node
-from mindveil.passes.operations.table import APART, Operation, Refused, View, many, words
+from mindveil.passes.operations.table import APART, Operation, RefusedError, View, many, words
 from mindveil.passes.privacy import Many, PerExample, Privacy, Summed, is_free
 
 __all__ = ["POINTWISE", "broadcast"]
@@ -18,19 +18,19 @@ def broadcast(view: View, node: Node) -> Privacy:
     for i in node.inputs:
         kind = view.types[i]
         if isinstance(kind, Summed):
-            raise Refused(f"it is not linear in {view[i].describe()}, a sum over examples")
+            raise RefusedError(f"it is not linear in {view[i].describe()}, a sum over examples")
         if not isinstance(kind, PerExample):
             continue
         place, axis = view.place(i), 0
         axis = place.axis + len(node.shape) - len(view.shape(i))
         if node.shape[axis] != view.shape(i)[place.axis]:
-            raise Refused("it repeats the examples")
+            raise RefusedError("it repeats the examples")
         here = view.at(node.shape, axis, place.outer)
         if found is not None and found != here:
-            raise Refused(APART)
+            raise RefusedError(APART)
         found = here
     if found is None:
-        raise Refused("none of its operands is a tensor of examples")
+        raise RefusedError("none of its operands is a tensor of examples")
     return found
 
 
@@ -41,13 +41,13 @@ def _add(view: View, node: Node) -> Privacy:
     if not any(isinstance(k, Summed) for k in kinds):
         return broadcast(view, node) if node.op != "AddN" else _same(view, node, kinds)
     if not all(isinstance(k, Summed) for k in kinds[: len(members)]):
-        raise Refused(
-            "it adds something else to a sum over examples; a penalty on weights belongs into the optimizer (weight_decay)"
+        raise RefusedError(
+            "it adds something else to a sum over examples; a penalty on weights belongs into weight_decay"
         )
     if any(view.shape(i) != node.shape for i in members):
-        raise Refused("it broadcasts a sum over examples")
+        raise RefusedError("it broadcasts a sum over examples")
     if len(kinds) == 3 and node.op != "AddN" and view.value(node.inputs[2]) not in (1, 1.0):
-        raise Refused("it scales a sum over examples; multiply first")
+        raise RefusedError("it scales a sum over examples; multiply first")
     return Summed()
 
 
@@ -55,7 +55,7 @@ def _same(view: View, node: Node, kinds: list[Privacy]) -> Privacy:
     found = {k for k in kinds if not is_free(k)}
     if len(found) == 1:
         return found.pop()
-    raise Refused(APART)
+    raise RefusedError(APART)
 
 
 def _scale(view: View, node: Node) -> Privacy:
@@ -65,9 +65,9 @@ def _scale(view: View, node: Node) -> Privacy:
     if len(summed) != 1:
         return broadcast(view, node)
     if "Div" in node.op and summed[0] == 1:
-        raise Refused("it divides by a sum over examples")
+        raise RefusedError("it divides by a sum over examples")
     if not is_free(kinds[1 - summed[0]]):
-        raise Refused("it multiplies a sum over examples by something that is not public")
+        raise RefusedError("it multiplies a sum over examples by something that is not public")
     return Summed()
 
 
@@ -99,7 +99,7 @@ def _negative(view: View, node: Node) -> Privacy:
 def _cast(view: View, node: Node) -> Privacy:
     kind = view.types[node.inputs[0]]
     if isinstance(kind, Summed) and not (node.type.dtype or "").startswith("Float"):
-        raise Refused("it rounds a sum over examples to whole numbers")
+        raise RefusedError("it rounds a sum over examples to whole numbers")
     return kind
 
 
@@ -110,7 +110,7 @@ def _axis_free(axes: Any) -> Operation:
         kind = broadcast(view, node)
         for source in view.examples(node.inputs):
             if view.place(source).axis in axes(view, node, len(view.shape(source))):
-                raise Refused("it acts along the examples")
+                raise RefusedError("it acts along the examples")
         return kind
 
     return Operation(rule)
@@ -124,7 +124,7 @@ def _along(position: int) -> Operation:
 def _pad_axes(view: View, node: Node, rank: int) -> list[int]:
     """PadV3 names widths from the last dimension on; only in this order is it known which dimensions they belong to."""
     if not node.attrs.get("paddings_contiguous", True):
-        raise Refused("its widths are not in pairs")
+        raise RefusedError("its widths are not in pairs")
     widths = view.value(node.inputs[1])
     return [rank - 1 - k for k in range(len(widths) // 2) if widths[2 * k] or widths[2 * k + 1]]
 
@@ -135,24 +135,25 @@ def _dropout(view: View, node: Node) -> Privacy:
     parts: list[Privacy] = []
     for out in view.outputs(node):
         if prod(out) != prod(shape) or len(out) != len(shape):
-            raise Refused("its mask has another shape than its input; use nn.Dropout")
+            raise RefusedError("its mask has another shape than its input; use nn.Dropout")
         parts.append(view.at(out, place.axis, place.outer))
     return many(parts)
 
 
 _ELEMENTWISE = words(
     """Square Sqrt SqrtGrad Rsqrt RsqrtGrad Exp Expm1 Log Log1p Abs AbsGrad Sign Erf Erfc Pow PowTensorScalar
-    PowScalarTensor Reciprocal ReciprocalGrad Inv InvGrad Maximum Minimum Select Greater GreaterEqual Less LessEqual Equal
-    NotEqual LogicalNot LogicalAnd LogicalOr LogicalXor ClampScalar ClampTensor Sin Cos Tan Atan Asin Acos Sinh Cosh Asinh
-    Acosh Atanh AtanGrad AsinGrad AcosGrad AsinhGrad AcoshGrad Floor Ceil Round Trunc Xlogy Xdivy SquaredDifference SquareSumV1 DivNoNan FloorDiv Mod FloorMod
-    ReLU ReluGrad ReLU6 ReLU6Grad ReLUV3 Sigmoid SigmoidGrad Tanh TanhGrad Elu EluGrad EluExt EluGradExt CeLU SeLU
-    SeLUExt SeluExt SeluGrad GeLU GeLUGrad FastGeLU FastGeLUGrad SiLU SiLUGrad HSwish HSwishGrad HSigmoid HSigmoidGrad
-    Mish Softplus SoftplusGrad SoftplusExt SoftplusGradExt Softsign LogSigmoid LogSigmoidGrad HShrink HShrinkGrad
-    SoftShrink SoftShrinkGrad LeakyReLU LeakyReLUExt LeakyReLUGradExt Threshold ThresholdGrad HardTanh
-    AddScalar SubScalar GreaterScalar GreaterEqualScalar LessScalar LessEqualScalar EqScalar NeScalar EqualScalar
-    NotEqualScalar FloorDivScalar RemainderTensorScalar MaskedFillScalar IsFinite IsNan IsInf NanToNum MaskedFill DropoutGrad DropoutGradExt ZerosLike OnesLike ZerosLikeExt
-    OnesLikeExt FillScalar
-    StopGradient SmoothL1Loss SmoothL1LossGrad SigmoidCrossEntropyWithLogits SigmoidCrossEntropyWithLogitsGrad
+    PowScalarTensor Reciprocal ReciprocalGrad Inv InvGrad Maximum Minimum Select Greater GreaterEqual Less
+    LessEqual Equal NotEqual LogicalNot LogicalAnd LogicalOr LogicalXor ClampScalar ClampTensor Sin Cos Tan
+    Atan Asin Acos Sinh Cosh Asinh Acosh Atanh AtanGrad AsinGrad AcosGrad AsinhGrad AcoshGrad Floor Ceil Round
+    Trunc Xlogy Xdivy SquaredDifference DivNoNan FloorDiv Mod FloorMod ReLU ReluGrad ReLU6 ReLU6Grad ReLUV3
+    Sigmoid SigmoidGrad Tanh TanhGrad Elu EluGrad EluExt EluGradExt CeLU SeLU SeLUExt SeluExt SeluGrad GeLU
+    GeLUGrad FastGeLU FastGeLUGrad SiLU SiLUGrad HSwish HSwishGrad HSigmoid HSigmoidGrad Mish Softplus
+    SoftplusGrad SoftplusExt SoftplusGradExt Softsign LogSigmoid LogSigmoidGrad HShrink HShrinkGrad SoftShrink
+    SoftShrinkGrad LeakyReLU LeakyReLUExt LeakyReLUGradExt Threshold ThresholdGrad HardTanh AddScalar
+    SubScalar GreaterScalar GreaterEqualScalar LessScalar LessEqualScalar EqScalar NeScalar EqualScalar
+    NotEqualScalar FloorDivScalar RemainderTensorScalar MaskedFillScalar IsFinite IsNan IsInf NanToNum
+    MaskedFill DropoutGrad DropoutGradExt ZerosLike OnesLike ZerosLikeExt OnesLikeExt FillScalar StopGradient
+    SmoothL1Loss SmoothL1LossGrad SigmoidCrossEntropyWithLogits SigmoidCrossEntropyWithLogitsGrad
     SoftMarginLoss LerpScalar Lerp Identity"""
 )
 _ADD = Operation(_add, linear=_add_terms)

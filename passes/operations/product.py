@@ -8,7 +8,7 @@ import numpy as np
 
 from mindveil.passes.graph import Node, TensorType
 from mindveil.passes.operations.cost import ghost_pays
-from mindveil.passes.operations.table import APART, Operation, Place, Refused, View
+from mindveil.passes.operations.table import APART, Operation, Place, RefusedError, View
 from mindveil.passes.privacy import PerExample, Privacy, Summed, is_free
 
 __all__ = ["PRODUCT"]
@@ -34,9 +34,9 @@ def _product(view: View, node: Node) -> Privacy:
         if isinstance(view.types[i], PerExample):
             found.append(_side(view, node, side, i, flags[side]))
     if not found:
-        raise Refused("none of its operands is a tensor of examples")
+        raise RefusedError("none of its operands is a tensor of examples")
     if any(f != found[0] for f in found):
-        raise Refused(APART)
+        raise RefusedError(APART)
     return Summed() if isinstance(found[0], Place) else found[0]
 
 
@@ -63,9 +63,9 @@ def _product_of_sum(view: View, node: Node) -> Privacy:
     """A sum over examples times a public matrix: weights that are themselves computed from parameters."""
     kinds = [view.types[i] for i in node.inputs[:2]]
     if not all(isinstance(k, Summed) or is_free(k) for k in kinds) or all(isinstance(k, Summed) for k in kinds):
-        raise Refused("it multiplies a sum over examples by something that is not public")
+        raise RefusedError("it multiplies a sum over examples by something that is not public")
     if any(len(view.shape(i)) < 2 for i in node.inputs[:2]):
-        raise Refused("it multiplies a sum over examples by a vector")
+        raise RefusedError("it multiplies a sum over examples by a vector")
     return Summed()
 
 
@@ -91,7 +91,7 @@ def _operands(terms: Any, node: Node) -> tuple[int, int, bool, bool]:
     pb = view.place(b) if isinstance(view.types[b], PerExample) else None
     known = pa or pb
     if known is None:
-        raise Refused("none of its operands is a tensor of examples")
+        raise RefusedError("none of its operands is a tensor of examples")
     pa = pa or Place(max(na - (2 if ta else 1), 0), known.outer, known.inner)
     pb = pb or Place(max(nb - (1 if tb else 2), 0), known.outer, known.inner)
     left, right = terms.front(a, pa), terms.front(b, pb)

@@ -7,8 +7,8 @@ from mindveil.passes.operations.table import Operation, refuse, words
 __all__ = ["RECURRENT"]
 
 _FUSED = (
-    "the fused kernel of nn.LSTM gives no gradient of its gates, so that its examples cannot be told apart; use nn.GRU, "
-    "nn.RNN, or nn.LSTMCell in a loop over the time steps"
+    "the fused kernel of nn.LSTM gives no gradient of its gates, so that its examples cannot be told apart; use "
+    "nn.GRU, nn.RNN, or nn.LSTMCell in a loop over the time steps"
 )
 
 RECURRENT: dict[str, Operation] = {

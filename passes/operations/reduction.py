@@ -6,7 +6,7 @@ from math import prod
 from typing import Any
 
 from mindveil.passes.graph import Node, TensorType
-from mindveil.passes.operations.table import Operation, Refused, View, many, words
+from mindveil.passes.operations.table import Operation, RefusedError, View, many, words
 from mindveil.passes.privacy import Privacy, Summed
 
 __all__ = ["REDUCTION"]
@@ -47,7 +47,7 @@ def _mean(view: View, node: Node) -> Privacy:
     """Means and extrema: over the examples' own dimensions only (a mean over examples has another denominator)."""
     kind = _sum(view, node)
     if isinstance(kind, Summed):
-        raise Refused("it reduces over the examples")
+        raise RefusedError("it reduces over the examples")
     return kind
 
 
@@ -56,7 +56,7 @@ def _extremum(view: View, node: Node) -> Privacy:
     place, rank = view.place(node.inputs[0]), len(view.shape(node.inputs[0]))
     axis = int(_setting(view, node, "axis", 1)) % rank
     if axis == place.axis:
-        raise Refused("it reduces over the examples")
+        raise RefusedError("it reduces over the examples")
     shapes = view.outputs(node)
     shift = int(len(shapes[0]) < rank and axis < place.axis)
     return many([view.at(shape, place.axis - shift, place.outer) for shape in shapes])
@@ -67,7 +67,7 @@ def _argument(view: View, node: Node) -> Privacy:
     place, rank = view.place(node.inputs[0]), len(view.shape(node.inputs[0]))
     axis = _setting(view, node, "axis", 1)
     if axis is None or axis % rank == place.axis:
-        raise Refused("it reduces over the examples")
+        raise RefusedError("it reduces over the examples")
     shift = int(len(node.shape) < rank and axis % rank < place.axis)
     return view.at(node.shape, place.axis - shift, place.outer)
 
@@ -85,7 +85,7 @@ def _repeat(view: View, node: Node) -> Privacy:
     place = view.place(source)
     shift = len(node.shape) - len(view.shape(source))
     if node.shape[place.axis + shift] != view.shape(source)[place.axis]:
-        raise Refused("it repeats the examples")
+        raise RefusedError("it repeats the examples")
     return view.at(node.shape, place.axis + shift, place.outer)
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from mindveil.passes.graph import Node
-from mindveil.passes.operations.table import APART, Operation, Refused, View, many
+from mindveil.passes.operations.table import APART, Operation, RefusedError, View, many
 from mindveil.passes.privacy import Many, PerExample, Privacy, Summed, is_free
 
 __all__ = ["SHAPE"]
@@ -41,18 +41,18 @@ def _join(stacked: bool) -> Any:
         if any(isinstance(p, Summed) for p in parts):
             if all(isinstance(p, Summed) for p in parts):
                 return Summed()
-            raise Refused("it joins sums over examples with something else")
+            raise RefusedError("it joins sums over examples with something else")
         members = view[node.inputs[0]].inputs
         if not all(isinstance(p, PerExample) or is_free(p) for p in parts):
-            raise Refused("it joins the examples with something that is neither public nor per example")
+            raise RefusedError("it joins the examples with something that is neither public nor per example")
         examples = view.examples(members)
         if len({view.place(i) for i in examples}) != 1:
-            raise Refused(APART)
+            raise RefusedError(APART)
         example = examples[0]
         place, rank = view.place(example), len(view.shape(example))
         axis = _join_axis(view, node, stacked, rank)
         if not stacked and axis == place.axis:
-            raise Refused("it joins along the examples")
+            raise RefusedError("it joins along the examples")
         return view.at(node.shape, place.axis + (stacked and axis <= place.axis), place.outer)
 
     return rule

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from mindveil.passes.graph import Node, Shape, TensorType
-from mindveil.passes.operations.table import Operation, Refused, View, many
+from mindveil.passes.operations.table import Operation, RefusedError, View, many
 from mindveil.passes.privacy import Privacy, Summed
 
 __all__ = ["SLICES"]
@@ -45,7 +45,7 @@ def _cut(view: View, node: Node) -> _Cut:
         masks = [node.attrs.get(f"{k}_mask", 0) for k in names]
     begin, end, stride = (list(view.value(i)) for i in node.inputs[first : first + 3])
     if masks[2] or masks[3]:
-        raise Refused("it slices with an ellipsis or a new axis; write the slices out")
+        raise RefusedError("it slices with an ellipsis or a new axis; write the slices out")
     for axis, size in enumerate(whole):
         if axis >= len(begin):
             begin, end, stride = [*begin, 0], [*end, size], [*stride, 1]
@@ -80,7 +80,7 @@ def _slice(view: View, node: Node) -> Privacy:
     place, backward = view.place(source), node.op.endswith("Grad")
     axis = cut.kept[place.axis] if backward else place.axis
     if not cut.is_whole(axis):
-        raise Refused("it takes a slice along the examples")
+        raise RefusedError("it takes a slice along the examples")
     return view.at(node.shape, axis if backward else cut.kept.index(axis), place.outer)
 
 
@@ -100,7 +100,7 @@ def _slice_grad_linear(terms: Any, node: Node, parts: list[int], index: int) -> 
     """Every term with zeros around it."""
     cut, build = _cut(terms.view, node), terms.build
     if any(s != 1 for s in cut.stride):
-        raise Refused("the terms of a strided slice of a parameter are not built; slice it without a stride")
+        raise RefusedError("the terms of a strided slice of a parameter are not built; slice it without a stride")
     sizes = [e - b for b, e in zip(cut.begin, cut.end, strict=True)]
     inner = build.reshape(parts[0], (terms.batch, *sizes))
     pads = [(b, size - e) for b, e, size in zip(cut.begin, cut.end, cut.whole, strict=True)]
@@ -115,7 +115,7 @@ def _split(axis_of: Any, dropped: bool = False) -> Any:
         place, rank = view.place(source), len(view.shape(source))
         axis = axis_of(view, node) % rank
         if axis == place.axis:
-            raise Refused("it splits along the examples")
+            raise RefusedError("it splits along the examples")
         shift = int(dropped and axis < place.axis)
         return many([view.at(s, place.axis - shift, place.outer) for s in view.outputs(node)])
 

@@ -13,7 +13,7 @@ from mindveil.passes.privacy import Many, Mixed, PerExample, Privacy, is_free
 if TYPE_CHECKING:
     from mindveil.passes.edits import Builder
 
-__all__ = ["Operation", "Place", "Refused", "Rule", "View", "many", "mixed", "refuse", "words"]
+__all__ = ["Operation", "Place", "RefusedError", "Rule", "View", "many", "mixed", "refuse", "words"]
 
 
 #: The reason that most refusals of a mixing operation come down to.
@@ -29,7 +29,7 @@ class Place:
     inner: int
 
 
-class Refused(ValueError):
+class RefusedError(ValueError):
     """A rule's reason why an operation mixes examples; inference turns it into a `Mixed` type."""
 
 
@@ -52,11 +52,11 @@ class View:
         """The Python value of a constant; None for an absent one.
 
         Raises:
-            Refused: the node is no constant, so that a rule cannot be decided.
+            RefusedError: the node is no constant, so that a rule cannot be decided.
         """
         n = self.graph[node]
         if n.kind != "value":
-            raise Refused(f"its argument {n.describe()} is computed at run time")
+            raise RefusedError(f"its argument {n.describe()} is computed at run time")
         return n.value.value if isinstance(n.value, Constant) else n.value
 
     def axes(self, node: int, rank: int) -> list[int]:
@@ -70,18 +70,18 @@ class View:
         """Where the examples of a per-example tensor lie.
 
         Raises:
-            Refused: not inside one dimension.
+            RefusedError: not inside one dimension.
         """
         kind = self.types[node]
         if not isinstance(kind, PerExample):
-            raise Refused(f"{self[node].describe()} holds no examples")
+            raise RefusedError(f"{self[node].describe()} holds no examples")
         left, count = kind.before, 1
         for axis, size in enumerate(self.shape(node)):
             if left % count == 0 and size % (left // count * self.batch) == 0:
                 outer = left // count
                 return Place(axis, outer, size // (outer * self.batch))
             count *= size
-        raise Refused(f"the examples of {self[node].describe()} do not lie inside one dimension")
+        raise RefusedError(f"the examples of {self[node].describe()} do not lie inside one dimension")
 
     def at(self, shape: Shape, axis: int, outer: int) -> PerExample:
         """The type of a tensor whose dimension ``axis`` is ``outer * B * inner``."""
@@ -91,43 +91,43 @@ class View:
         """Those of the inputs that hold examples.
 
         Raises:
-            Refused: none does.
+            RefusedError: none does.
         """
         found = [i for i in inputs if isinstance(self.types[i], PerExample)]
         if not found:
-            raise Refused("none of its operands is a tensor of examples")
+            raise RefusedError("none of its operands is a tensor of examples")
         return found
 
     def common(self, inputs: Sequence[int]) -> Place:
         """Where the examples lie in all of the inputs that hold any; the dimensions are counted from the left.
 
         Raises:
-            Refused: they lie in different places, so that the operation would combine one example with another.
+            RefusedError: they lie in different places, so that the operation would combine one example with another.
         """
         places = {self.place(i) for i in self.examples(inputs)}
         if len(places) != 1:
-            raise Refused(APART)
+            raise RefusedError(APART)
         return places.pop()
 
     def rows(self, inputs: Sequence[int]) -> Place:
         """Where the examples lie, for an operation that treats the rows of axis 0 one by one.
 
         Raises:
-            Refused: they are not in axis 0, or not in the same place.
+            RefusedError: they are not in axis 0, or not in the same place.
         """
         place = self.common(inputs)
         if place.axis != 0:
-            raise Refused("it does not hold the examples in axis 0")
+            raise RefusedError("it does not hold the examples in axis 0")
         return place
 
     def free(self, node: int, what: str) -> None:
         """Refuses an operand that is computed from the examples.
 
         Raises:
-            Refused: it is.
+            RefusedError: it is.
         """
         if not is_free(self.types[node]):
-            raise Refused(f"its {what} is computed from the examples")
+            raise RefusedError(f"its {what} is computed from the examples")
 
     def outputs(self, node: Node) -> tuple[Shape, ...]:
         """The shapes of an operation with several outputs."""
@@ -183,7 +183,7 @@ def refuse(why: str) -> Rule:
     """A rule that says why the operation cannot be followed."""
 
     def rule(view: View, node: Node) -> Privacy:
-        raise Refused(why)
+        raise RefusedError(why)
 
     return rule
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from mindveil.passes.graph import Node
-from mindveil.passes.operations.table import Operation, Refused, View, many, words
+from mindveil.passes.operations.table import Operation, RefusedError, View, many, words
 from mindveil.passes.privacy import PerExample, Privacy
 
 __all__ = ["WINDOW"]
@@ -14,7 +14,7 @@ def _rows(view: View, node: Node) -> Privacy:
     rows = view.shape(view.examples(node.inputs)[0])[0]
     outputs = view.outputs(node) if node.type.elements is not None else (node.shape,)
     if any(not shape or shape[0] != rows for shape in outputs):
-        raise Refused("its result has other rows than its input")
+        raise RefusedError("its result has other rows than its input")
     if node.type.elements is not None:
         return many([PerExample(outer)] * len(outputs))
     return PerExample(outer)
@@ -24,10 +24,10 @@ def _pool(view: View, node: Node) -> Privacy:
     """Rows stand alone only with channels in axis 1; a window of another layout could cover the examples."""
     layout = node.attrs.get("format", node.attrs.get("data_format", "NCHW"))
     if layout not in ("NCHW", "NCDHW", 0, 14):
-        raise Refused(f"its layout is {layout!r}: only channels in axis 1 (NCHW, NCDHW) are known")
+        raise RefusedError(f"its layout is {layout!r}: only channels in axis 1 (NCHW, NCDHW) are known")
     rank = len(view.shape(view.examples(node.inputs)[0]))
     if rank < 4:
-        raise Refused(
+        raise RefusedError(
             f"its input has {rank} dimensions, so that the first may be the channels; give it a batch dimension"
         )
     return _rows(view, node)

@@ -21,7 +21,7 @@ def rows(*shape: int, seed: int = 0) -> Array:
 
 
 class Lambda(nn.Cell):
-    """A network made of a function of (its parameters and layers, x); the function's source must stand on its own line."""
+    """A network made of a named function of (its parameters and layers, x), whose source MindSpore reads."""
 
     def __init__(
         self, function: Callable[..., Any], layers: dict[str, nn.Cell] | None = None, **weights: tuple[int, ...]

@@ -43,7 +43,7 @@ def _sum_of_sines(outputs: Tensor, labels: Tensor) -> Tensor:
     return (ops.sin(outputs) * labels).sum()
 
 
-class OwnMean(nn.Cell):  # type: ignore[misc]
+class OwnMean(nn.Cell):
     """A user's loss Cell that has no option to leave the mean out."""
 
     def construct(self, outputs: Tensor, labels: Tensor) -> Tensor:

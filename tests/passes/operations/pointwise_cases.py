@@ -15,7 +15,7 @@ from .dense_cases import Lambda, rows
 __all__ = ["CASES"]
 
 
-class Branches(nn.Cell):  # type: ignore[misc]
+class Branches(nn.Cell):
     """A dense layer, then several functions of its output side by side, then another dense layer."""
 
     def __init__(self, functions: list[Callable[[Tensor], Tensor]], shape: tuple[int, ...], width: int) -> None:
@@ -128,7 +128,7 @@ def _mixed_precision() -> nn.Cell:
     return ms.amp.auto_mixed_precision(network, "O2")
 
 
-class ReducedWeights(nn.Cell):  # type: ignore[misc]
+class ReducedWeights(nn.Cell):
     """Weights that are computed from parameters: what flows back through that is a sum over examples still."""
 
     def __init__(self) -> None:
