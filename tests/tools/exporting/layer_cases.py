@@ -176,8 +176,8 @@ LAYERS: dict[str, Case] = {
     # networks
     "residual": layer(Residual, *IMAGE),
     "shared_layer": layer(SharedLayer, 6),
-    "gru": Case(lambda: Recurrent(nn.GRU(4, 5, batch_first=True)), (3, 4)),
-    "lstm": layer(lambda: Recurrent(nn.LSTM(4, 5, bidirectional=True, batch_first=True)), 3, 4),
-    "lstm_no_bias": layer(lambda: Recurrent(nn.LSTM(4, 4, has_bias=False, batch_first=True)), 3, 4),
-    "rnn": Case(lambda: Recurrent(nn.RNN(4, 5, batch_first=True)), (3, 4)),
+    "gru": Case(lambda: Recurrent(nn.GRU(4, 5, batch_first=True)), (2, 4)),
+    "lstm": layer(lambda: Recurrent(nn.LSTM(4, 5, bidirectional=True, batch_first=True)), 2, 4),
+    "lstm_no_bias": layer(lambda: Recurrent(nn.LSTM(4, 4, has_bias=False, batch_first=True)), 2, 4),
+    "rnn": Case(lambda: Recurrent(nn.RNN(4, 5, batch_first=True)), (2, 4)),
 }
