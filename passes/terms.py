@@ -85,8 +85,10 @@ class Terms:
             self.values(node)
         if node in self._values:
             flat = self.build.finite(self.build.reshape(self._values[node], (self.batch, prod(n.shape))))
+            if self.batch == 1:  # a row and a column of one weight look the same, so that a product would be ambiguous
+                return self.build.reshape(self.build.binary("Mul", flat, weights), n.shape)
             row = self.build.reshape(weights, (1, self.batch))
-            return self.build.reshape(self.build.matmul(row, self.build.cast(flat)), n.shape)
+            return self.build.reshape(self.build.matmul(row, flat), n.shape)
         if n.op == "Cast":
             return self.weighted(n.inputs[0], weights)
         if n.op == "TupleGetItem":

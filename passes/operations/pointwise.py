@@ -21,8 +21,10 @@ def broadcast(view: View, node: Node) -> Privacy:
             raise RefusedError(f"it is not linear in {view[i].describe()}, a sum over examples")
         if not isinstance(kind, PerExample):
             continue
-        place, axis = view.place(i), 0
+        place = view.place(i)
         axis = place.axis + len(node.shape) - len(view.shape(i))
+        if axis < 0:
+            raise RefusedError("it reduces its operands")
         if node.shape[axis] != view.shape(i)[place.axis]:
             raise RefusedError("it repeats the examples")
         here = view.at(node.shape, axis, place.outer)
@@ -152,9 +154,8 @@ _ELEMENTWISE = words(
     SoftShrinkGrad LeakyReLU LeakyReLUExt LeakyReLUGradExt Threshold ThresholdGrad HardTanh AddScalar
     SubScalar GreaterScalar GreaterEqualScalar LessScalar LessEqualScalar EqScalar NeScalar EqualScalar
     NotEqualScalar FloorDivScalar RemainderTensorScalar MaskedFillScalar IsFinite IsNan IsInf NanToNum
-    MaskedFill DropoutGrad DropoutGradExt ZerosLike OnesLike ZerosLikeExt OnesLikeExt FillScalar StopGradient
-    SmoothL1Loss SmoothL1LossGrad SigmoidCrossEntropyWithLogits SigmoidCrossEntropyWithLogitsGrad
-    SoftMarginLoss LerpScalar Lerp Identity"""
+    MaskedFill DropoutGrad ZerosLike OnesLike ZerosLikeExt OnesLikeExt StopGradient SmoothL1Loss
+    SmoothL1LossGrad SigmoidCrossEntropyWithLogits SigmoidCrossEntropyWithLogitsGrad LerpScalar Lerp Identity"""
 )
 _ADD = Operation(_add, linear=_add_terms)
 _SCALE = Operation(_scale, linear=_scale_terms)
@@ -170,5 +171,5 @@ POINTWISE: dict[str, Operation] = {
     **{name: _along(2) for name in words("SoftmaxBackward LogSoftmaxGrad")},
     "ReverseV2": _along(1),
     "PadV3": _axis_free(_pad_axes),
-    "Dropout": Operation(_dropout, effect="random"),
+    **{name: Operation(_dropout, effect="random") for name in words("Dropout Dropout2D Dropout3D")},
 }

@@ -16,7 +16,7 @@ from mindveil.passes.operations.cost import LARGEST, ghost_pays, ghost_pays_for_
 from mindveil.passes.terms import Terms
 from mindveil.runtime.step import PrivateStep
 
-from .brute_force import Array, Case, compare, private_step
+from .brute_force import Array, Case, compare, example_gradients, private_step
 from .dense_cases import rows
 from .normalisation_cases import ids
 
@@ -135,6 +135,16 @@ def test_a_record_that_is_not_finite_adds_nothing_and_a_huge_one_no_more_than_th
         apart = np.concatenate([(a - b).ravel() for a, b in zip(got, without, strict=True)])
         bound = 0.5 if bad == 1e38 else 0.0
         assert np.linalg.norm(apart) <= bound + 1e-5
+
+
+@pytest.mark.parametrize("clip_norm", [1e-2, 1e3])
+def test_a_batch_of_one_record_is_clipped_by_its_own_norm(clip_norm: float) -> None:
+    case = Case(lambda: nn.SequentialCell(nn.Conv2d(1, 2, 3), nn.Flatten(), nn.LayerNorm((18,))), rows(1, 1, 3, 3))
+    ms.set_seed(1)
+    gradient = example_gradients(case, case.build())[0]
+    norm = np.sqrt(sum(float((g**2).sum()) for g in gradient))
+    for got, g in zip(update(case, clip_norm), gradient, strict=True):
+        np.testing.assert_allclose(got, g * min(1.0, clip_norm / norm) / 2, rtol=1e-4, atol=1e-5 * clip_norm)
 
 
 def _step(case: Case) -> tuple[PrivateStep, list[Parameter]]:
