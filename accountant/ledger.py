@@ -204,7 +204,12 @@ class Ledger:
     def _write(self, entry: Entry, extra: dict[str, Json]) -> None:
         line, digest = write_line({**entry_fields(entry, self.records + 1), **extra}, self.head)
         self._meter.add(entry.event, entry.count)  # before the write: a failed write may have reached the disk
-        _append(self._descriptor, line)
+        try:
+            _append(self._descriptor, line)
+        except BaseException:
+            # What reached the disk is unknown; opening the file again finds out, writing on would bury a torn line.
+            self.close()
+            raise
         self._hashes.append(digest)
 
     def _count_torn_line(self, content: Scan) -> None:

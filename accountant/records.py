@@ -110,7 +110,7 @@ def _check_torn(torn: bytes) -> None:
     if not torn:
         return
     try:
-        json.JSONDecoder().raw_decode(torn.decode("ascii"))
+        json.JSONDecoder().raw_decode(torn.decode("ascii", "replace"))
     except ValueError:
         return
     raise LedgerError("the last line is complete but its end was changed: the file was damaged or edited")
