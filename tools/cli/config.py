@@ -48,8 +48,8 @@ class PublicConfig:
         batch_size: images in a step.
     """
 
-    epochs: int = 10
-    batch_size: int = 32
+    epochs: int = 8
+    batch_size: int = 64
     learning_rate: float = 0.05
     momentum: float = 0.9
 
@@ -68,8 +68,8 @@ class SuppressedConfig:
         layers: names of the parameters to make sparse; empty for all weights.
     """
 
-    epochs: int = 15
-    batch_size: int = 32
+    epochs: int = 14
+    batch_size: int = 64
     learning_rate: float = 0.05
     momentum: float = 0.9
     sparsity: float = 0.95
@@ -121,13 +121,13 @@ class AttackConfig:
     """``[attack]``: reconstruction of images from the features of an exported model.
 
     Attributes:
-        images: how many test images are attacked.
+        images: how many images are attacked, half of them from the training set.
         iterations: gradient steps on each.
         layer: name of the value in the exported graph to start from; None for the default of the network.
     """
 
     images: int = 100
-    iterations: int = 300
+    iterations: int = 100
     layer: str | None = None
     seed: int = 0
 

@@ -46,7 +46,13 @@ def make_targets(data: ImageData, count: int) -> Targets:
     labels = np.concatenate([data.train_labels[:members], data.test_labels[:held_out]]).astype(np.int64)
     public = data.test_images[held_out:]
     fresh = _not_among(public, images)
-    return Targets(images, labels, public[fresh], data.test_labels[held_out:][fresh].astype(np.int64))
+    return Targets(
+        images,
+        labels,
+        public[fresh],
+        data.test_labels[held_out:][fresh].astype(np.int64),
+        members=np.arange(count) < members,
+    )
 
 
 def attack_models(
