@@ -142,7 +142,7 @@ def renyi_epsilon(curve: Curve, delta: float) -> Found:
 
     order, total = _best_order(curve, level, min(1 / delta, _LARGEST_ORDER))
     value = epsilon_from_order(order, total, log_delta)
-    if value > 0 and total / ((order - 1) * order * order) <= delta * delta:
+    if 0 < value < 1:  # a larger epsilon is never due to the order alone, and most runs save the evaluation
         near = 1 + 1e-3
         if indistinguishable(near, total_cumulant(curve, near), delta):
             value = 0.0
@@ -159,7 +159,7 @@ def renyi_delta(curve: Curve, epsilon: float) -> Found:
     order, total = _best_order(curve, level, _LARGEST_ORDER)
     value = math.exp(delta_from_order(order, total, epsilon))
     near = 1 + 1e-3
-    value = min(value, math.sqrt(-math.expm1(-total_cumulant(curve, near) / (near - 1))))
+    value = min(value, math.sqrt(-math.expm1(-total_cumulant(curve, near) / (near - 1))) * (1 + _ROUNDING))
     return Found(trusted("delta", value), order)
 
 
