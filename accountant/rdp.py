@@ -15,7 +15,8 @@ import numpy as np
 from mindveil.accountant.allocation import allocated_cumulant
 from mindveil.accountant.checks import trusted
 from mindveil.accountant.convert import delta_from_order, epsilon_from_order, indistinguishable
-from mindveil.accountant.laplace import laplace_cumulant, largest_loss, pure_cumulant
+from mindveil.accountant.curves import Curve, curve_of, first_guess, rarely_drawn, representatives, total_largest_loss
+from mindveil.accountant.laplace import laplace_cumulant, pure_cumulant
 from mindveil.accountant.sampled_gaussian import (
     Derivatives,
     Prepared,
@@ -24,7 +25,7 @@ from mindveil.accountant.sampled_gaussian import (
     prepare,
     prepared_cumulant,
 )
-from mindveil.accountant.terms import Allocated, Concentrated, Pair, Pure, SampledGaussian, SampledLaplace, Terms
+from mindveil.accountant.terms import Allocated, Concentrated, Pure, SampledLaplace
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -38,26 +39,7 @@ _SMALLEST_GAP = 1e-12
 _SETTLED = 1e-4  # in log(order - 1): the bound is flat there, so epsilon is settled to about 1e-8
 _ROUNDING = 1e-12
 _SHARED_NODES = 600
-_FEW = 4  # so many samplers are searched and evaluated on the same nodes
-_SEARCHED = 256  # a search for the order looks at this many representatives of different steps, the result at all
 _CHUNK = 256  # samplers evaluated together: their nodes fill about a megabyte
-
-
-@dataclass(frozen=True, slots=True)
-class _Group:
-    pair: Pair
-    rates: "Floats"
-    noises: "Floats"
-    counts: "Floats"
-
-
-@dataclass(frozen=True, slots=True)
-class Curve:
-    """The Renyi curve of a run: the cumulants of its terms, ready to be added up at any order."""
-
-    signal: float
-    groups: tuple[_Group, ...]
-    others: tuple[tuple[Pure | Concentrated | SampledLaplace | Allocated, int], ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,25 +48,6 @@ class Found:
 
     value: float
     order: float
-
-
-def curve_of(terms: Terms) -> Curve:
-    """Sort the terms of a run by the way their cumulants are computed."""
-    pairs: dict[Pair, list[tuple[float, float, int]]] = {}
-    others: list[tuple[Pure | Concentrated | SampledLaplace | Allocated, int]] = []
-    signal = terms.signal
-    for term, times in terms.counted.items():
-        if isinstance(term, SampledGaussian) and term.rate == 1:
-            signal += times * (4 if term.pair == "replaced" else 1) / term.noise**2
-        elif isinstance(term, SampledGaussian):
-            pairs.setdefault(term.pair, []).append((term.rate, term.noise, times))
-        else:
-            others.append((term, times))
-    groups = []
-    for pair, rows in pairs.items():
-        table = np.array(rows, dtype=np.float64).T
-        groups.append(_Group(pair, table[0], table[1], table[2]))
-    return Curve(signal, tuple(groups), tuple(others))
 
 
 def total_cumulant(curve: Curve, order: float) -> float:
@@ -125,9 +88,9 @@ def cumulants(curve: Curve, orders: "Floats") -> "Floats":
 def renyi_epsilon(curve: Curve, delta: float) -> Found:
     """The smallest epsilon that any Renyi order proves at ``delta``."""
     log_delta = math.log(delta)
-    if _rarely_drawn(curve, delta):
+    if rarely_drawn(curve, delta):
         return Found(0.0, 2.0)
-    most = _largest_loss(curve)
+    most = total_largest_loss(curve)
 
     def shifted(order: float) -> tuple[float, float]:
         left = -log_delta - math.log(order)
@@ -186,7 +149,7 @@ def _best_order(
     """
     search = _Search(curve)
     low, high = math.log(_SMALLEST_GAP), math.log(max(largest - 1, 2 * _SMALLEST_GAP))
-    guess = min(max(math.log(_first_guess(search.curve, largest)), low), high)
+    guess = min(max(math.log(first_guess(search.curve, largest)), low), high)
     for _ in range(60):
         order = 1 + math.exp(guess)
         gap, slope = level(order, search.derivatives(order))
@@ -204,7 +167,7 @@ class _Search:
     """The cumulants of a curve's representatives, with what the orders have in common computed once."""
 
     def __init__(self, curve: Curve) -> None:
-        self.curve = _representatives(curve)
+        self.curve = representatives(curve)
         self._prepared: list[Prepared | None] = [None] * len(self.curve.groups)
 
     def derivatives(self, order: float) -> Derivatives:
@@ -241,20 +204,6 @@ def _checked(values: "Floats", counts: "Floats", order: float) -> Any:
     return values @ counts
 
 
-def _rarely_drawn(curve: Curve, delta: float) -> bool:
-    """Whether the record is so unlikely to be in any batch that no noise is needed: TV is at most rate * steps."""
-    if curve.signal > 0 or curve.others:
-        return False
-    return sum(float(group.rates @ group.counts) for group in curve.groups) * (1 + _ROUNDING) <= delta
-
-
-def _largest_loss(curve: Curve) -> float:
-    """The largest privacy loss there is: epsilon at any delta; infinite as soon as there is Gaussian noise."""
-    if curve.signal > 0 or curve.groups:
-        return math.inf
-    return sum(times * (1 + _ROUNDING) * largest_loss(term) for term, times in curve.others)
-
-
 def _with_others(curve: Curve, order: float, value: float) -> float:
     for term, times in curve.others:
         value += times * trusted("a Renyi cumulant", _other(term, order))
@@ -265,34 +214,3 @@ def _other_derivatives(term: Pure | Concentrated | SampledLaplace | Allocated, o
     step = 1e-3 * (order - 1)
     below, here, above = (_other(term, order + shift) for shift in (-step, 0.0, step))
     return Derivatives(here, (above - below) / (2 * step), max(0.0, (above - 2 * here + below) / step**2))
-
-
-def _first_guess(curve: Curve, largest: float) -> float:
-    """An order minus 1 to start from: the best if all were Gaussian, kept below the sampler's phase transition."""
-    rho, transition = curve.signal / 2, math.inf
-    for group in curve.groups:
-        inverse = np.minimum(group.noises**-2, 600.0)
-        rho += float(group.counts @ (group.rates**2 * np.expm1(inverse))) / 2
-        transition = min(transition, float(np.min(0.5 + group.noises**2 * -np.log(group.rates))))
-    if not rho > 0:
-        return 8.0
-    gap = math.sqrt(min(math.log(largest + 1), 20.0) / rho)
-    return max(min(gap, 1.5 * transition + 1), _SMALLEST_GAP)
-
-
-def _representatives(curve: Curve) -> Curve:
-    """A curve of few samplers that costs about the same: each stands for its neighbours in rate and noise."""
-    if all(len(group.counts) <= _FEW for group in curve.groups):
-        return curve
-    groups = []
-    for group in curve.groups:
-        if len(group.counts) <= _SEARCHED:
-            groups.append(group)
-            continue
-        ordered = np.lexsort((group.noises, group.rates))
-        starts = np.unique(np.linspace(0, len(ordered), _SEARCHED, endpoint=False).astype(int))
-        counts = np.add.reduceat(group.counts[ordered], starts)
-        middles = (starts + np.append(starts[1:], len(ordered))) // 2
-        chosen = ordered[middles]
-        groups.append(_Group(group.pair, group.rates[chosen], group.noises[chosen], counts))
-    return Curve(curve.signal, tuple(groups), curve.others)
