@@ -53,6 +53,7 @@ def clipped_sum() -> Callable[..., Gradients]:
 
     def total(examples: list[Gradients], weights: NDArray[Any], clip_norm: float) -> Gradients:
         factors = [w * min(1.0, clip_norm / norm(g)) for g, w in zip(examples, weights, strict=True)]
-        return [sum(f * g[k] for f, g in zip(factors, examples, strict=True)) for k in range(len(examples[0]))]
+        parts = [[f * g[k] for f, g in zip(factors, examples, strict=True)] for k in range(len(examples[0]))]
+        return [np.sum(part, axis=0) for part in parts]
 
     return total

@@ -35,6 +35,7 @@ def test_a_suppressed_weight_stays_zero(digits: ImageData, optimizer: str, priva
     policy = Suppression(sparsity=0.9, steps=6, every=2, layers=("conv2.weight", "fc1.weight"))
     policies: list[Policy] = [policy, DPSGD(1.0, 1.0, 0.1, 40)] if private else [policy]
     step = PrivateStep(network, LOSS, made, policies)
+    after: dict[str, Any] = {}
     gone = {name: np.zeros(mask.shape, bool) for name, mask in step.masks.items()}
     for k in range(9):
         step(digits.train_images[8 * k : 8 * k + 8], digits.train_labels[8 * k : 8 * k + 8])

@@ -68,7 +68,7 @@ class SuppressedConfig:
         layers: names of the parameters to make sparse; empty for all weights.
     """
 
-    epochs: int = 14
+    epochs: int = 16
     batch_size: int = 64
     learning_rate: float = 0.05
     momentum: float = 0.9

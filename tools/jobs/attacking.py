@@ -106,7 +106,9 @@ def default_features(path: Path) -> str:
     names = feature_names(path)
     if LENET_FEATURES in names:
         return LENET_FEATURES
-    return names[-2] if len(names) > 1 else names[-1]
+    if not names:
+        raise ValueError(f"{path} computes nothing from its input that an attack could start from")
+    return names[max(0, len(names) - 2)]
 
 
 def exported_accuracy(path: Path, data: ImageData) -> float:

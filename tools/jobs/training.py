@@ -83,7 +83,7 @@ def train_model(
     plan = _plan(config, mode, data, network, seed)
     ledger = _ledger(config, plan, data, ledger_path) if mode == "private" and ledger_path else None
     loss = nn.SoftmaxCrossEntropyWithLogits(sparse=True, reduction="mean")
-    optimizer = nn.SGD(network.trainable_params(), _learning_rate(plan, mode), momentum=plan.momentum)
+    optimizer = nn.SGD(network.trainable_params(), _learning_rate(plan, config, mode), momentum=plan.momentum)
     try:
         step = PrivateStep(network, loss, optimizer, plan.policies, ledger=ledger)
         progress.begin(f"train {mode}", plan.total)
@@ -139,14 +139,18 @@ def _plan(config: RunConfig, mode: Mode, data: ImageData, network: Any, seed: in
     return _Plan(batches, policies, settings.learning_rate, settings.momentum, per_epoch, total, config.private.delta)
 
 
-def _learning_rate(plan: _Plan, mode: Mode) -> float | list[float]:
+def _learning_rate(plan: _Plan, config: RunConfig, mode: Mode) -> float | list[float]:
     """Falling to zero along half a cosine, so that the last steps do not decide the accuracy; constant under noise.
+
+    A suppressed network keeps its rate while weights are taken away, and falls once the sparsity is reached.
 
     Source: Loshchilov and Hutter 2017, "SGDR", without restarts.
     """
     if mode == "private":
         return plan.learning_rate
-    return [plan.learning_rate * (1 + cos(pi * t / plan.total)) / 2 for t in range(plan.total)]
+    begin = round(config.suppressed.end * plan.total) if mode == "suppressed" else 0
+    falling = [max(0, t - begin) / (plan.total - begin) for t in range(plan.total)]
+    return [plan.learning_rate * (1 + cos(pi * share)) / 2 for share in falling]
 
 
 def _suppression(settings: SuppressedConfig, config: RunConfig, network: Any, total: int) -> Suppression:
