@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 from mindspore.train import Callback, RunContext
+from numpy.typing import NDArray
 
 from mindveil import accountant
 from mindveil.accountant import PrivacyWarning
@@ -53,7 +54,7 @@ class RDPMonitor(Callback):
         target_delta: float | None = 1e-3,
         max_delta: float | None = None,
         target_eps: float | None = None,
-        orders: Sequence[float] | None = None,
+        orders: Sequence[float] | NDArray[Any] | None = None,
         noise_decay_mode: str | None = "Time",
         noise_decay_rate: float = 6e-4,
         per_print_times: int = 50,
@@ -202,7 +203,7 @@ def _delta(name: str, value: float, num_samples: int) -> float:
     return delta
 
 
-def _orders(orders: Sequence[float] | None) -> tuple[float, ...]:
+def _orders(orders: Sequence[float] | NDArray[Any] | None) -> tuple[float, ...]:
     values = ORDERS if orders is None else tuple(float(a) for a in np.asarray(orders, np.float64).reshape(-1))
     if not values or not all(isfinite(a) and a > 1 for a in values):
         raise ValueError(f"orders is {orders!r}, and must hold finite numbers above 1")
