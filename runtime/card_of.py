@@ -46,4 +46,10 @@ def card_of(step: PrivateStep, delta: float, controls: Controls | None, trace: S
         dataset_size=policy.dataset_size,
         ledger_head=step.ledger.head if step.ledger is not None else None,
         noise_reproducible=policy.noise_seed is not None,
+        warnings=_doubts(step, delta, policy.dataset_size),
     )
+
+
+def _doubts(step: PrivateStep, delta: float, dataset_size: int) -> tuple[str, ...]:
+    """What the reader of the guarantee should know: a delta too large, noise too small to mean anything."""
+    return tuple(item.text for item in accountant.advice(step.events, delta=delta, dataset_size=dataset_size))

@@ -239,13 +239,10 @@ def test_what_the_passes_cannot_follow_is_refused(network: type[nn.Cell], reason
         np.testing.assert_array_equal(old, now)
 
 
-def whole_batch_loss(outputs: Tensor, labels: Tensor) -> Tensor:
-    """A scalar, from which no example can be told apart."""
-    return ((outputs - labels) ** 2).mean()
-
-
-def test_a_loss_for_the_whole_batch_is_refused() -> None:
-    cell = nn.Dense(4, 3)
-    step = PrivateStep(cell, whole_batch_loss, nn.SGD(cell.trainable_params(), 0.1), [DPSGD(1.0, 1.0, 0.1, 40)])
-    with pytest.raises((ValueError, RuntimeError), match=r"one value for each example|one number"):
-        step(np.ones((4, 4), np.float32), np.ones((4, 3), np.float32))
+def test_the_card_says_when_a_guarantee_means_little(digits: ImageData) -> None:
+    network = LeNet5()
+    step = PrivateStep(network, LOSS, nn.SGD(network.trainable_params(), 0.1), [DPSGD(1.0, 0.1, 0.1, 40)])
+    step(digits.train_images[:4], digits.train_labels[:4])
+    doubts = " ".join(step.card(delta=0.1).warnings)
+    assert "at least 1 / 40 records" in doubts
+    assert "means nothing" in doubts
