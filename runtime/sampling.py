@@ -43,8 +43,8 @@ def check_sampling(step: PrivateStep, batches: Any) -> None:
 def _shuffled(policy: DPSGD, steps: int | None) -> str:
     """What it means that batches are not Poisson samples, with the size of the gap where the noise is known."""
     text = (
-        "the batches are not drawn by Poisson sampling, but the accounting assumes it: the guarantee does not cover this "
-        "run as it is; use PoissonBatches"
+        "the batches are not drawn by Poisson sampling, but the accounting assumes it: the guarantee does not cover "
+        "this run as it is; use PoissonBatches"
     )
     noise = value_at(policy.noise_multiplier, 0, "noise_multiplier")
     if noise == 0:
