@@ -22,8 +22,8 @@ def example_losses(loss_fn: LossFn) -> LossFn:
     example may have further dimensions (a pixel, a token): their mean is taken for a loss made with ``mean``, their sum
     for one made with ``sum``.
 
-    Raises:
-        ValueError: a function that returns one number for the whole batch: its examples cannot be told apart.
+    A function, or a Cell of the user's own, that returns one number for the whole batch is evaluated for each row by
+    itself, as a batch of one. Where MindSpore cannot vectorise one of its operations, the graph passes refuse the step.
     """
     if isinstance(loss_fn, nn.Cell):
         reduction = _reduction(loss_fn)

@@ -96,7 +96,7 @@ def compare(case: Case) -> Comparison:
     each = example_gradients(case, network)
     norms = np.sqrt([sum(float((g**2).sum()) for g in gradients) for gradients in each])
     clip_norm = float(np.sort(norms)[len(norms) // 2] * 0.9 + np.sort(norms)[len(norms) // 2 - 1] * 0.1)
-    factors = np.minimum(clip_norm / norms, 1)
+    factors = np.minimum(clip_norm / np.maximum(norms, 1e-30), 1)
     wanted = [sum(c * g for c, g in zip(factors, column, strict=True)) / 2 for column in zip(*each, strict=True)]
     largest = max(float(np.abs(w).max()) for w in wanted)
     # Parameters are float32: a step much larger than they are keeps the rounding of the subtraction out of the result.
