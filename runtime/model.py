@@ -68,7 +68,7 @@ class PrivateModel(Model):
             raise ValueError(
                 "dataset_sink_mode=True is not possible: the budget is checked before every step; set False"
             )
-        check_sampling(self.step, train_dataset)
+        check_sampling(self.step, train_dataset, epoch)
         per_epoch = _steps_per_epoch(train_dataset, epoch)
         parameters = self._callback_parameters(epoch, per_epoch, train_dataset)
         context = RunContext(parameters)

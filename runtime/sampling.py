@@ -14,10 +14,15 @@ __all__ = ["check_sampling"]
 
 #: For the size of the gap in a warning; the guarantee itself is stated at the delta that the user chooses.
 DELTA = 1e-5
+#: Below this noise an epsilon, and so a gap between two, means nothing.
+LEAST_NOISE = 0.2
 
 
-def check_sampling(step: PrivateStep, batches: Any) -> None:
+def check_sampling(step: PrivateStep, batches: Any, epochs: int | None = None) -> None:
     """Compares how the batches are made with what the step accounts for.
+
+    Args:
+        epochs: passes over the data that are about to be made; None for what the batches themselves say.
 
     Raises:
         MismatchError: they are sampled at another rate, or over another number of records.
@@ -27,7 +32,9 @@ def check_sampling(step: PrivateStep, batches: Any) -> None:
         return
     rate, size = getattr(batches, "sampling_rate", None), getattr(batches, "dataset_size", None)
     if rate is None:
-        warnings.warn(_shuffled(policy, getattr(batches, "steps", None)), PrivacyWarning, stacklevel=3)
+        steps = getattr(batches, "steps", None)
+        passes = epochs or max(1, round((steps or 0) * policy.sampling_rate))
+        warnings.warn(_shuffled(policy, passes), PrivacyWarning, stacklevel=3)
     elif policy.rows_together > 1:
         raise MismatchError(
             f"rows_together={policy.rows_together} needs groups that keep their other records when one comes or goes, "
@@ -40,17 +47,17 @@ def check_sampling(step: PrivateStep, batches: Any) -> None:
         )
 
 
-def _shuffled(policy: DPSGD, steps: int | None) -> str:
-    """What it means that batches are not Poisson samples, with the size of the gap where the noise is known."""
+def _shuffled(policy: DPSGD, epochs: int) -> str:
+    """What it means that batches are not Poisson samples, with the size of the gap where the noise hides anything."""
     text = (
         "the batches are not drawn by Poisson sampling, but the accounting assumes it: the guarantee does not cover "
         "this run as it is; use PoissonBatches"
     )
     noise = value_at(policy.noise_multiplier, 0, "noise_multiplier")
-    if noise == 0:
+    noise = noise / 2 if policy.rows_together > 1 else noise  # one record moves its group by twice the clip norm
+    if noise < LEAST_NOISE:
         return text
     batches = max(1, round(1 / policy.sampling_rate))
-    epochs = max(1, round((steps or batches) / batches))
     gap = shuffling_gap(noise, batches, epochs, delta=DELTA)
     return (
         f"{text}. For {epochs} epochs of {batches} batches Poisson accounting says epsilon {gap.poisson:.4g} at delta "

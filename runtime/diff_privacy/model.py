@@ -9,7 +9,7 @@ from typing import Any
 from mindspore import nn
 from mindspore.train import Model
 
-from mindveil.accountant import PrivacyWarning, event_to_json, shuffling_gap
+from mindveil.accountant import PrivacyWarning, event_to_json
 from mindveil.accountant.checks import count, positive
 from mindveil.runtime.card import PrivacyCard
 from mindveil.runtime.diff_privacy.feeding import Feeding, feeding_of
@@ -25,9 +25,6 @@ from mindveil.runtime.step import PrivateStep
 
 __all__ = ["DPModel"]
 
-#: Below this the noise hides nothing, and the size of a gap means nothing.
-LEAST_NOISE = 0.2
-GAP_DELTA = 1e-5
 FIRST_GENERATION = {"norm_clip": "norm_bound", "mech": "noise_mech"}
 
 
@@ -92,7 +89,7 @@ class DPModel(PrivateModel):
                 call; or ``dataset_sink_mode`` is on.
             MismatchError: a monitor was told of another run, or Poisson batches come with groups of several rows.
         """
-        self._build(feeding_of(train_dataset), epoch)
+        self._build(feeding_of(train_dataset))
         if self.feeding is not None:
             self.feeding = self.feeding.begun(self.step.steps_done)
             for callback in callbacks if isinstance(callbacks, (list, tuple)) else [callbacks]:
@@ -121,14 +118,12 @@ class DPModel(PrivateModel):
             event=event_to_json(statement.event),
         )
 
-    def _build(self, feeding: Feeding, epochs: int) -> None:
+    def _build(self, feeding: Feeding) -> None:
         if self.feeding is not None:
             if replace(self.feeding, starts=()) != feeding:
                 raise ValueError("the batches differ from those of the first call of train; make a new model for them")
             return
         policy = self._policy(feeding)
-        if not feeding.poisson:
-            _warn_of_shuffling(policy, feeding, epochs)
         self.step = PrivateStep(self.step.network, self._loss_fn, self.step.optimizer, [policy])
         self._train_network = self.step
         self.feeding = feeding
@@ -193,20 +188,3 @@ def _clip(clip_mech: Any, noise: Noise) -> AdaClippingWithGaussianRandom | None:
             raise ValueError("clip_mech needs noise that does not decay; take the Gaussian mechanism, or leave it out")
         return clip_mech
     raise TypeError(f"clip_mech is {clip_mech!r}, and must be made by ClipMechanismsFactory")
-
-
-def _warn_of_shuffling(policy: DPSGD, feeding: Feeding, epochs: int) -> None:
-    """How far Poisson accounting would be off for the shuffled batches of this run."""
-    first = policy.noise_multiplier(0) if callable(policy.noise_multiplier) else policy.noise_multiplier
-    effective = first / 2 if policy.rows_together > 1 else first
-    if effective < LEAST_NOISE:
-        return
-    gap = shuffling_gap(effective, feeding.pass_steps, epochs, delta=GAP_DELTA)
-    warnings.warn(
-        f"shuffled batches are no Poisson samples: accounting that takes them for such would say epsilon "
-        f"{gap.poisson:.4g} for {epochs} epochs with the noise of the first step, and the truth is between "
-        f"{gap.at_least:.4g} and {gap.at_most:.4g} at delta {GAP_DELTA:g}. The monitors state what holds for shuffled "
-        "batches; PoissonBatches with micro_batches equal to their physical batch get the smaller number",
-        PrivacyWarning,
-        stacklevel=4,
-    )

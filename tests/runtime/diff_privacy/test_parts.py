@@ -130,7 +130,7 @@ def test_an_unknown_mechanism_is_a_name_error(create: Any) -> None:
         (lambda: LOOSE.AdaGaussianRandom(noise_decay_rate=0.0), ValueError, "noise_decay_rate is 0.0"),
         (lambda: LOOSE.AdaGaussianRandom(decay_policy="Root"), NameError, "'Root', and must be one of Time, Step, Exp"),
         (lambda: LOOSE.AdaGaussianRandom(decay_policy=None), ValueError, "decay_policy is None"),
-        (lambda: LOOSE.AdaClippingWithGaussianRandom("Root"), ValueError, "'Root', and must be one of Linear, Geometric"),
+        (lambda: LOOSE.AdaClippingWithGaussianRandom("Root"), ValueError, "'Root', and must be one of Linear"),
         (lambda: LOOSE.AdaClippingWithGaussianRandom(learning_rate=0.0), ValueError, "learning_rate is 0"),
         (lambda: LOOSE.AdaClippingWithGaussianRandom(target_unclipped_quantile=5.0), ValueError, "quantile is 5"),
         (lambda: LOOSE.AdaClippingWithGaussianRandom(fraction_stddev=-0.01), ValueError, "fraction_stddev is -0.01"),
