@@ -404,3 +404,15 @@ def test_a_monitor_of_an_ordinary_model_says_that_it_has_nothing_to_read() -> No
     plain = ms.train.Model(network, LOSS, nn.SGD(network.trainable_params(), 0.1))
     with pytest.raises(MismatchError, match=r"hand it to DPModel\.train"):
         plain.train(1, dataset(), callbacks=[monitor()], dataset_sink_mode=False)
+
+
+@SHUFFLED
+def test_a_linear_rule_that_would_make_the_bound_negative_ends_training() -> None:
+    clip = dp.ClipMechanismsFactory.create("Gaussian", "Linear", 1.0, 0.1, 1e-6)
+    network = nn.Dense(5, 2)
+    model = model_of(network, norm_bound=0.5, clip_mech=clip, noise_mech=dp.NoiseGaussianRandom(0.5, 1.5))
+    data = np.zeros((16, 5), np.float32), np.zeros(16, np.int32)
+    network.bias.set_data(Tensor(np.array([40.0, -40.0], np.float32)))  # no loss, so that every group stays below
+    with pytest.raises(ValueError, match=r"clip_norm is -0\.[34]\d* at step 1, and must be finite and not negative"):
+        model.train(1, ds.NumpySlicesDataset(data, ["data", "label"]).batch(8))
+    assert model.step.steps_done == 1
