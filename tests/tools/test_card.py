@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import onnx
@@ -127,7 +128,10 @@ def test_removed_units_count_as_zeros() -> None:
 
 @pytest.mark.parametrize("claim", [0.5, 0.9, 0.95, 0.954])
 def test_a_claim_that_the_weights_support_passes(claim: float) -> None:
-    check_card(PrivacyCard("suppressed", sparsity=claim), layers((100, 5), (50, 50)))
+    card = PrivacyCard("suppressed", sparsity=claim)
+    check_card(card, layers((100, 5), (50, 50)))
+    with pytest.raises(CardError, match="but the masked weights have"):
+        check_card(replace(card, sparsity=0.97), layers((100, 5), (50, 50)))
 
 
 @pytest.mark.parametrize(

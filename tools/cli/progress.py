@@ -50,7 +50,7 @@ class Bar:
 
     def say(self, line: str) -> None:
         """Prints a line above the bar."""
-        self._progress.console.print(line, highlight=False)
+        self._progress.console.print(line, highlight=False, soft_wrap=True)
 
     def _end_stage(self) -> None:
         """Without a terminal there is no bar to look at, so that each stage leaves its last state as a line."""

@@ -10,8 +10,9 @@ import pytest
 from mindveil.tools.exporting.verify import VerificationError
 
 from .comparison import differences, inputs, translated
-from .function_cases import FUNCTIONS, ApplyEach, Case
+from .function_cases import ApplyEach, Case
 from .layer_cases import LAYERS
+from .shape_function_cases import FUNCTIONS
 
 SHAPES = [pytest.param(key, id="x".join(map(str, key[0])) + "_ids" * bool(key[1])) for key in FUNCTIONS]
 
