@@ -1,10 +1,8 @@
-"""Training with differential privacy through the compiled step: what an update is, what is printed, what is refused."""
+"""Training with differential privacy through the compiled step: what an update is, and what moves between updates."""
 
 from __future__ import annotations
 
-import re
-import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +11,7 @@ import numpy as np
 import pytest
 from mindspore import Tensor, nn
 from mindspore import dataset as ds
-from mindspore.train import Accuracy, CheckpointConfig, LossMonitor, ModelCheckpoint
+from mindspore.train import Accuracy, CheckpointConfig, ModelCheckpoint
 
 from mindveil import accountant
 from mindveil.accountant import (
@@ -21,21 +19,16 @@ from mindveil.accountant import (
     ClippedTogether,
     Composed,
     Gaussian,
-    MismatchError,
     PoissonSampled,
     PrivacyWarning,
     Sequence,
-    shuffling_gap,
 )
-from mindveil.passes.privacy import PrivacyError
-from mindveil.runtime import PoissonBatches, ShuffledBatches
+from mindveil.runtime import ShuffledBatches
 from mindveil.runtime import diff_privacy as dp
 from mindveil.runtime.datasets import ImageData
 from mindveil.runtime.networks import LeNet5
 
-LOSS = nn.SoftmaxCrossEntropyWithLogits(sparse=True, reduction="mean")
-SHUFFLED = pytest.mark.filterwarnings("ignore:the batches are not drawn by Poisson sampling")
-LINE = re.compile(r"epoch: (\d+) step: (\d+), delta is (\S+), eps is (\S+) \((.*)\)")
+from .small import LOSS, SHUFFLED, arrays, dataset, model_of, monitor
 
 
 @pytest.fixture(params=[ms.PYNATIVE_MODE, ms.GRAPH_MODE], ids=["pynative", "graph"])
@@ -45,32 +38,6 @@ def mode(request: pytest.FixtureRequest) -> Iterator[int]:
     ms.set_context(mode=request.param)
     yield request.param
     ms.set_context(mode=before)
-
-
-def arrays(records: int = 40) -> tuple[Any, Any]:
-    """Two separable classes."""
-    rng = np.random.default_rng(0)
-    labels = np.arange(records, dtype=np.int32) % 2
-    return rng.normal(labels[:, None] * 4 - 2, 1, (records, 5)).astype(np.float32), labels
-
-
-def dataset(batch: int = 8, records: int = 40) -> Any:
-    """A MindSpore dataset of shuffled batches."""
-    return ds.NumpySlicesDataset(arrays(records), ["data", "label"], shuffle=True).batch(batch, drop_remainder=True)
-
-
-def model_of(trained: nn.Cell, rate: float = 0.1, **more: Any) -> dp.DPModel:
-    """A model with constant noise, over an ordinary optimizer, unless told otherwise."""
-    given: dict[str, Any] = {"micro_batches": 4, "norm_bound": 1.0, "network": trained, "loss_fn": LOSS} | more
-    given.setdefault("noise_mech", dp.NoiseMechanismsFactory.create("Gaussian", 1.0, 1.5))
-    given.setdefault("optimizer", nn.SGD(trained.trainable_params(), rate))
-    return dp.DPModel(**given)
-
-
-def monitor(**more: Any) -> dp.RDPMonitor:
-    """A monitor that was told of `model_of` on `dataset`."""
-    told = {"num_samples": 40, "batch_size": 8, "initial_noise_multiplier": 1.5, "target_delta": 1e-3} | more
-    return dp.PrivacyMonitorFactory.create("rdp", noise_decay_mode=None, **told)
 
 
 def group_gradients(network: nn.Cell, images: Any, labels: Any, groups: int) -> list[list[Any]]:
@@ -156,100 +123,6 @@ def test_the_optimizers_noise_and_the_models_give_the_same_step() -> None:
 
 
 @SHUFFLED
-def test_a_monitor_prints_the_sound_epsilon_and_the_formula_beside_it(capsys: pytest.CaptureFixture[str]) -> None:
-    model = model_of(nn.Dense(5, 2))
-    model.train(2, dataset(), callbacks=[monitor(per_print_times=4), LossMonitor(100)])
-    lines = [m.groups() for m in map(LINE.fullmatch, capsys.readouterr().out.splitlines()) if m]
-    assert [(epoch, step) for epoch, step, *_ in lines] == [("1", "4"), ("2", "3"), ("2", "5")]
-    for (_, _, delta, epsilon, beside), passes in zip(lines, (1, 2, 2), strict=True):
-        wanted = accountant.epsilon(
-            Composed(ClippedTogether(1.5, 2), passes), 1e-3, neighbouring="replace_one", method="pld"
-        )
-        assert float(delta) == 1e-3
-        assert float(epsilon) == pytest.approx(wanted, rel=1e-6)
-        assert "C for the sensitivity of 2 rows that are clipped as one, and it is 2C" in beside
-        assert "shuffled batches for Poisson samples" in beside
-    formula = float(lines[-1][4].split()[4].rstrip(";"))
-    assert formula < float(lines[-1][3])
-    assert accountant.epsilon(Composed(PoissonSampled(0.2, Gaussian(1.5)), 10), 1e-3) < formula
-
-
-def test_poisson_batches_of_single_records_get_the_amplified_epsilon(capsys: pytest.CaptureFixture[str]) -> None:
-    model = model_of(nn.Dense(5, 2), micro_batches=12)
-    batches = PoissonBatches(arrays(), sampling_rate=0.2, physical_batch=12, steps=10)
-    model.train(2, batches, callbacks=[monitor(per_print_times=100)])
-    ((epoch, step, _, epsilon, beside),) = [
-        m.groups() for m in map(LINE.fullmatch, capsys.readouterr().out.splitlines()) if m
-    ]
-    assert (epoch, step) == ("2", "5")
-    event = Composed(PoissonSampled(0.2, Gaussian(1.5)), 10)
-    assert float(epsilon) == pytest.approx(accountant.epsilon(event, 1e-3), rel=1e-5)
-    assert "; it" not in beside  # nothing is left out
-    card = model.card(1e-3)
-    assert (card.sampling, card.neighbouring) == ("Poisson, rate 0.2", "add_or_remove_one")
-    assert card.epsilon == pytest.approx(float(epsilon))
-
-
-def test_poisson_batches_with_groups_are_refused() -> None:
-    model = model_of(nn.Dense(5, 2), micro_batches=4)
-    batches = PoissonBatches(arrays(), sampling_rate=0.2, physical_batch=8, steps=10)
-    with pytest.raises(MismatchError, match=r"rows_together=2 .* in Poisson batches all later records move up"):
-        model.train(2, batches)
-    assert model.step.steps_done == 0
-
-
-def test_shuffled_batches_warn_with_the_size_of_the_gap() -> None:
-    model = model_of(nn.Dense(5, 2))
-    gap = shuffling_gap(0.75, 40, 2, delta=1e-5)  # noise of 1.5 C over a sensitivity of 2C
-    with warnings.catch_warnings(record=True) as caught:
-        warnings.simplefilter("always")
-        model.train(2, dataset(records=320))
-    texts = [str(w.message) for w in caught if issubclass(w.category, PrivacyWarning)]
-    found = next(t for t in texts if t.startswith("the batches are not drawn by Poisson sampling"))
-    assert f"For 2 epochs of 40 batches Poisson accounting says epsilon {gap.poisson:.4g} at delta 1e-05" in found
-    assert f"where the truth lies between {gap.at_least:.4g} and {gap.at_most:.4g}" in found
-    card = model.card(1e-5)
-    assert card.sampling == "none: shuffled batches, 40 to a pass over the records"
-    assert card.neighbouring == "replace_one"
-    assert card.epsilon == pytest.approx(gap.at_most, rel=1e-6)
-    assert (card.epsilon or 0) > model.step.epsilon(1e-5)
-
-
-@SHUFFLED
-@pytest.mark.parametrize("policy", ["rdp", "zcdp"])
-def test_a_monitor_with_the_default_decay_raises_before_the_first_step(policy: str) -> None:
-    network = nn.Dense(5, 2)
-    before = network.weight.asnumpy().copy()
-    watch = dp.PrivacyMonitorFactory.create(policy=policy, num_samples=40, batch_size=8, target_delta=1e-3)
-    model = model_of(network)
-    with pytest.raises(MismatchError, match="noise_decay_mode='Time' step 2 has noise multiplier"):
-        model.train(1, dataset(), callbacks=[watch])
-    np.testing.assert_array_equal(network.weight.asnumpy(), before)
-    assert model.step.steps_done == 0
-
-
-@SHUFFLED
-def test_a_monitor_goes_along_with_noise_that_decays(capsys: pytest.CaptureFixture[str]) -> None:
-    noise = dp.MechanismsFactory.create("AdaGaussian", 1.0, 1.5, 0.0, 0.05, "Time")
-    watch = dp.PrivacyMonitorFactory.create(
-        "rdp", 40, 8, 1.5, target_delta=None, target_eps=9.0, noise_decay_rate=0.05, dataset_sink_mode=True
-    )
-    zcdp = dp.PrivacyMonitorFactory.create("zcdp", 40, 8, 1.5, target_delta=1e-3, noise_decay_rate=0.05)
-    model_of(nn.Dense(5, 2), noise_mech=noise, micro_batches=8).train(2, dataset(), callbacks=[watch, zcdp])
-    lines = [m.groups() for m in map(LINE.fullmatch, capsys.readouterr().out.splitlines()) if m]
-    assert [line[:2] for line in lines] == [("1", "5"), ("2", "5"), ("2", "5")]
-    least = [1.5 / (1 + 0.05 * 4), 1.5 / (1 + 0.05 * 9)]
-    for (_, _, delta, epsilon, beside), passes in zip(lines[:2], (1, 2), strict=True):
-        event = Sequence([Gaussian(z) for z in least[:passes]])
-        wanted = accountant.delta(event, 9.0, neighbouring="replace_one", method="pld")
-        assert float(epsilon) == 9.0
-        assert float(delta) == pytest.approx(wanted, rel=1e-4)
-        assert beside.startswith("MindArmour's formula: delta is ")
-    rho = sum(4 / (2 * z * z) for z in least)
-    assert rho < float(lines[2][3]) <= rho + 2 * np.sqrt(rho * np.log(1e3))
-
-
-@SHUFFLED
 @pytest.mark.parametrize("rule", ["Linear", "Geometric"])
 def test_an_adaptive_clip_norm_moves_by_the_share_of_unclipped_groups(rule: str) -> None:
     clip = dp.ClipMechanismsFactory().create("Gaussian", rule, 0.2, 0.9, 1e-6)
@@ -322,88 +195,6 @@ def test_a_second_call_goes_on_and_other_batches_are_refused(tmp_path: Path) -> 
     assert not [name for name in saved if "mindveil" in name]  # no noise key in a checkpoint
     with pytest.raises(ValueError, match="the batches differ from those of the first call"):
         model.train(1, dataset(batch=4))
-
-
-@SHUFFLED
-def test_batch_normalisation_is_refused_and_group_normalisation_is_not() -> None:
-    class Normalised(nn.Cell):
-        def __init__(self, norm: nn.Cell) -> None:
-            super().__init__()
-            self.conv = nn.Conv2d(1, 4, 3, has_bias=False, weight_init="normal")
-            self.norm = norm
-            self.flatten = nn.Flatten()
-            self.fc = nn.Dense(4 * 8 * 8, 2)
-
-        def construct(self, x: Any) -> Any:
-            return self.fc(self.flatten(nn.ReLU()(self.norm(self.conv(x)))))
-
-    rows = np.random.default_rng(0).normal(size=(8, 1, 8, 8)).astype(np.float32), np.arange(8, dtype=np.int32) % 2
-    data = ds.NumpySlicesDataset(rows, ["data", "label"]).batch(8)
-    with pytest.raises(PrivacyError, match=r"(?i)batch"):
-        model_of(Normalised(nn.BatchNorm2d(4))).train(1, data)
-    model = model_of(Normalised(nn.GroupNorm(2, 4)))
-    model.train(1, data)
-    assert model.step.steps_done == 1
-
-
-def make(**more: Any) -> Callable[[], dp.DPModel]:
-    """Makes a model of a small network with other arguments."""
-    return lambda: model_of(nn.Dense(5, 2), **more)
-
-
-def brought(micro_batches: int = 4) -> Any:
-    """An optimizer that brings its noise along."""
-    factory = dp.DPOptimizerClassFactory(micro_batches)
-    factory.set_mechanisms("Gaussian")
-    return factory.create("SGD")(nn.Dense(5, 2).trainable_params())
-
-
-@pytest.mark.parametrize(
-    ("wrong", "error", "message"),
-    [
-        (make(noise_mech=None), ValueError, "neither the optimizer nor the model has a noise mechanism"),
-        (make(optimizer=brought()), ValueError, "both the optimizer and the model has a noise mechanism"),
-        (make(optimizer=brought(2), noise_mech=None), ValueError, "is 4 for the model and 2 for its optimizer"),
-        (make(noise_mech="Gaussian"), TypeError, "noise_mech is 'Gaussian', and must be made by"),
-        (make(noise_mech=dp.GaussianRandom(1.0, 1.5, 0.5)), ValueError, r"the noise has mean 0\.5"),
-        (make(clip_mech="Gaussian"), TypeError, "clip_mech is 'Gaussian', and must be made by ClipMechanismsFactory"),
-        (
-            make(clip_mech=dp.AdaClippingWithGaussianRandom(), noise_mech=dp.AdaGaussianRandom()),
-            ValueError,
-            "clip_mech needs noise that does not decay",
-        ),
-        (make(micro_batches=None), TypeError, "micro_batches is None"),
-        (make(micro_batches=0), ValueError, "micro_batches is 0"),
-        (make(norm_bound=-1.0), ValueError, r"norm_bound is -1\.0, and must be above 0"),
-        (make(norm_bound=2.0, norm_clip=1.0), TypeError, "norm_clip and norm_bound are two names of one argument"),
-        (make(mech=dp.GaussianRandom()), TypeError, "mech and noise_mech are two names of one argument"),
-        (make(network=None), TypeError, "network is None"),
-        (make(optimizer=None), TypeError, "optimizer is None"),
-        (make(norm=1.0), TypeError, "DPModel got the unknown keyword norm; it knows"),
-        (make(amp_level="O2"), ValueError, "amp_level is 'O2'"),
-    ],
-)
-def test_wrong_arguments_are_named(wrong: Callable[[], dp.DPModel], error: type[Exception], message: str) -> None:
-    with pytest.raises(error, match=message):
-        wrong()
-
-
-def test_batches_that_cannot_be_divided_and_sinking_are_refused() -> None:
-    with pytest.raises(ValueError, match="micro_batches is 4, and must divide the 10 rows of a batch"):
-        model_of(nn.Dense(5, 2)).train(1, dataset(batch=10))
-    with pytest.raises(ValueError, match="the budget is checked before every step"):
-        model_of(nn.Dense(5, 2)).train(
-            1, PoissonBatches(arrays(), sampling_rate=0.2, physical_batch=4, steps=1), None, True
-        )
-    with pytest.raises(ValueError, match="has not been trained"):
-        model_of(nn.Dense(5, 2)).card(1e-5)
-
-
-def test_a_monitor_of_an_ordinary_model_says_that_it_has_nothing_to_read() -> None:
-    network = nn.Dense(5, 2)
-    plain = ms.train.Model(network, LOSS, nn.SGD(network.trainable_params(), 0.1))
-    with pytest.raises(MismatchError, match=r"hand it to DPModel\.train"):
-        plain.train(1, dataset(), callbacks=[monitor()], dataset_sink_mode=False)
 
 
 @SHUFFLED
