@@ -89,12 +89,10 @@ class DPModel(PrivateModel):
                 call; or ``dataset_sink_mode`` is on.
             MismatchError: a monitor was told of another run, or Poisson batches come with groups of several rows.
         """
-        self._build(feeding_of(train_dataset))
-        if self.feeding is not None:
-            self.feeding = self.feeding.begun(self.step.steps_done)
-            for callback in callbacks if isinstance(callbacks, (list, tuple)) else [callbacks]:
-                if isinstance(callback, (RDPMonitor, ZCDPMonitor)):
-                    callback.meter.feeding = self.feeding
+        self.feeding = self.build(train_dataset).begun(self.step.steps_done)
+        for callback in callbacks if isinstance(callbacks, (list, tuple)) else [callbacks]:
+            if isinstance(callback, (RDPMonitor, ZCDPMonitor)):
+                callback.meter.feeding = self.feeding
         super().train(epoch, train_dataset, callbacks, dataset_sink_mode, sink_size, initial_epoch)
 
     def card(self, delta: float) -> PrivacyCard:
@@ -118,15 +116,24 @@ class DPModel(PrivateModel):
             event=event_to_json(statement.event),
         )
 
-    def _build(self, feeding: Feeding) -> None:
+    def build(self, train_dataset: Any) -> Feeding:
+        """Builds the step for these batches, as the first `train` does; `checkpoint.restore` needs a step to fill.
+
+        Steps that a checkpoint brings count as one unbroken training from the beginning of a pass.
+
+        Raises:
+            ValueError: see `train`.
+        """
+        feeding = feeding_of(train_dataset)
         if self.feeding is not None:
             if replace(self.feeding, starts=()) != feeding:
                 raise ValueError("the batches differ from those of the first call of train; make a new model for them")
-            return
+            return self.feeding
         policy = self._policy(feeding)
         self.step = PrivateStep(self.step.network, self._loss_fn, self.step.optimizer, [policy])
         self._train_network = self.step
         self.feeding = feeding
+        return feeding
 
     def _policy(self, feeding: Feeding) -> DPSGD:
         if feeding.batch_size % self.micro_batches != 0:

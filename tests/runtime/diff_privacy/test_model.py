@@ -23,7 +23,7 @@ from mindveil.accountant import (
     PrivacyWarning,
     Sequence,
 )
-from mindveil.runtime import ShuffledBatches
+from mindveil.runtime import ShuffledBatches, checkpoint
 from mindveil.runtime import diff_privacy as dp
 from mindveil.runtime.datasets import ImageData
 from mindveil.runtime.networks import LeNet5
@@ -207,3 +207,20 @@ def test_a_linear_rule_that_would_make_the_bound_negative_ends_training() -> Non
     with pytest.raises(ValueError, match=r"clip_norm is -0\.[34]\d* at step 1, and must be finite and not negative"):
         model.train(1, ds.NumpySlicesDataset(data, ["data", "label"]).batch(8))
     assert model.step.steps_done == 1
+
+
+@SHUFFLED
+def test_a_resumed_run_counts_what_was_spent_before(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    first = model_of(nn.Dense(5, 2))
+    first.train(1, dataset())
+    checkpoint.save(tmp_path / "run.ckpt", first.step)
+    network = nn.Dense(5, 2)
+    second = model_of(network)
+    second.build(dataset())
+    checkpoint.restore(tmp_path / "run.ckpt", second.step)
+    np.testing.assert_array_equal(network.weight.asnumpy(), first.step.network.weight.asnumpy())
+    second.train(1, dataset(), callbacks=[monitor(per_print_times=5)])
+    assert second.step.steps_done == 10
+    wanted = accountant.epsilon(Composed(ClippedTogether(1.5, 2), 2), 1e-3, neighbouring="replace_one", method="pld")
+    assert second.card(1e-3).epsilon == pytest.approx(wanted, rel=1e-6)
+    assert f"eps is {second.card(1e-3).epsilon} " in capsys.readouterr().out
