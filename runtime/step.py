@@ -52,14 +52,17 @@ class PrivateStep(nn.Cell):
 
     Args:
         network: any Cell; it is put into training mode.
-        loss_fn: a loss Cell, or a function of (outputs, labels) that returns one loss for each example.
-        optimizer: any optimizer Cell over trained parameters of the network.
+        loss_fn: a loss Cell, or a function of (outputs, labels) that returns one loss for each example, their mean or
+            their sum.
+        optimizer: any optimizer Cell over trained parameters of the network, with ``loss_scale`` 1: the step owns the
+            scale of the loss.
         policies: `DPSGD`, `Suppression`, both, or none for ordinary training. Masks act on the noisy gradient,
             whatever the order.
         ledger: where the spent budget is written, before each update; without one the events are kept in memory only.
 
     Raises:
         PluginError: policies are given, but the passes cannot be built on this machine.
+        ValueError: the optimizer divides by a loss scale that nothing multiplied by.
     """
 
     def __init__(
@@ -72,6 +75,11 @@ class PrivateStep(nn.Cell):
         ledger: Ledger | None = None,
     ) -> None:
         super().__init__(auto_prefix=False)
+        scale = float(getattr(optimizer, "loss_scale", 1.0))
+        if scale != 1:
+            raise ValueError(
+                f"the optimizer has loss_scale={scale}, and the step owns the scale of the loss: leave it at 1"
+            )
         self.dpsgd, masked = by_kind(policies)
         self.network = network.set_train()
         self.optimizer = optimizer
@@ -262,12 +270,15 @@ class PrivateStep(nn.Cell):
 
     def _last_graph(self) -> Compiled:
         """The whole step as compiled last: the one that ends in the optimizer."""
-        found = [g.compiled for k, g in self._guards.items() if k != "add" and g.compiled]
+        found = self._whole_graphs()
         if not found:
             raise ValueError("nothing was compiled through passes: call the step once, or prepare it")
         return found[-1]
 
+    def _whole_graphs(self) -> list[Compiled]:
+        return [g.compiled for kind, g in self._guards.items() if kind != "add" and g.compiled]
+
     def card(self, delta: float = 1e-5) -> PrivacyCard:
         """The privacy card of the model as trained so far."""
-        trace = self._last_graph().trace if self.steps_done and self.mode != "public" else ()
-        return card_of(self, delta, self._controls, trace)
+        graphs = self._whole_graphs()
+        return card_of(self, delta, self._controls, graphs[-1].trace if graphs else ())

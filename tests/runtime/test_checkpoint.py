@@ -103,10 +103,12 @@ def test_a_resumed_private_run_draws_new_noise_and_keeps_what_was_spent(tmp_path
     for _ in range(2):
         again = make([policy])
         restore(tmp_path / "p.ckpt", again)
+        assert again.card().steps == 3  # before anything is compiled in this process
         again(*_fixed_batch())
         runs.append(np.concatenate([w.ravel() for w in weights_of(again)]))
         wanted = epsilon(Composed(PoissonSampled(0.25, Gaussian(1.0)), 4), 1e-5)
         assert again.epsilon(1e-5) == pytest.approx(wanted, rel=1e-6)
+        assert again.card().steps == 4
     assert not np.isclose(runs[0], runs[1]).any()
     content = (tmp_path / "p.ckpt").read_bytes()
     assert b"noise_key" not in content
