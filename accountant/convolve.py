@@ -6,12 +6,13 @@ then small against the masses near the epsilon sought.
 """
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from mindveil.accountant.discretise import GridLoss
+from mindveil.accountant.window import MOST_BINS, OUTSIDE, Tilted, narrow_window, wide_window
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -20,10 +21,9 @@ if TYPE_CHECKING:
 
 __all__ = ["TailLaw", "best_tilt", "convolve"]
 
-_OUTSIDE = 1e-13  # tilted mass allowed outside of the window on either side
-_STRENGTHS = (0.05, 0.5, 2.0, 5.0, 8.0)  # rates of Chernoff's bound in inverse standard deviations
 _UNIT = 2.0**-53
-_MOST_BINS = 1 << 23
+_LOST = 1e-6  # share of delta that may be lost above a narrow window
+_NEGLIGIBLE = -60.0  # log of a Fourier coefficient that is left out; the noise that it is counted as is far above it
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,8 +36,9 @@ class TailLaw:
         likelihood: Q's mass at or above each loss, relative to exp(-``centre``).
         centre: the loss that exponents are taken relative to.
         log_scale: the log of the unit of ``mass`` and ``likelihood``.
-        error: bound of what rounding and wrapping change in delta at each loss, in the same unit.
+        error: bound of what rounding and the window's ends change in delta at each loss, in the same unit.
         infinite: P's mass at infinite loss, in plain units.
+        one_sided: the window may have added to delta without bound, so the law proves nothing from below.
     """
 
     losses: "Floats"
@@ -47,14 +48,17 @@ class TailLaw:
     log_scale: float
     error: "Floats"
     infinite: float
+    one_sided: bool = False
 
     def epsilon(self, delta: float, upper: bool) -> float:
         """The epsilon at ``delta``; at least 0. The law's error moves the answer up if ``upper``, else down."""
+        if self.one_sided and not upper:
+            return 0.0
         left = delta - self.infinite if upper else delta
         if left <= 0:
             return math.inf
         target = math.exp(min(math.log(left) - self.log_scale, 700.0)) + self.error * (-1 if upper else 1)
-        curve = self.mass - np.exp(self.losses - self.centre) * self.likelihood
+        curve = self.mass - np.exp(np.minimum(self.losses - self.centre, 700.0)) * self.likelihood
         above = np.flatnonzero(curve > target)
         if not len(above):
             # Even at the lowest loss of the window delta is small enough; nothing is known below it.
@@ -72,6 +76,8 @@ class TailLaw:
 
     def delta(self, epsilon: float, upper: bool) -> float:
         """Delta at ``epsilon``, between 0 and 1; an epsilon below the window counts as the window's lowest loss."""
+        if self.one_sided and not upper:
+            return 0.0
         index = int(np.searchsorted(self.losses, epsilon, side="left"))
         if upper and epsilon < float(self.losses[0]):
             return 1.0
@@ -134,62 +140,82 @@ def _moments(losses: "list[tuple[Floats, Floats, int]]", theta: float) -> tuple[
     return value, slope, curvature
 
 
-def convolve(parts: list[tuple[GridLoss, int]], h: float, theta: float, centre: float) -> TailLaw:
+def convolve(
+    parts: list[tuple[GridLoss, int]], h: float, theta: float, centre: float, delta: float | None = None
+) -> TailLaw:
     """The tail law of the sum of all parts, each taken so many times.
 
     Args:
         theta: tilt, at least 0; the one of :func:`best_tilt` puts the window where epsilon is.
         centre: the loss near which the tail is asked for; the window holds it in any case.
+        delta: only an upper bound of the epsilon at this delta is wanted, at most ``centre``: a smaller window will do.
 
     Raises:
         ArithmeticError: the window needs too many bins, or digits were lost.
     """
     if not parts:
         raise ValueError("parts is empty, so there is nothing to convolve")
-    tilted = [_tilt(part, h, theta) for part, _ in parts]
-    counts = [count for _, count in parts]
-    low, high = _window(tilted, counts, h)
+    tilted = [_tilt(part, h, theta, count) for part, count in parts]
     offset = sum(part.offset * count for part, count in parts)
-    low, high = min(low, math.floor((0.5 * centre - offset) / h)), max(high, math.ceil((centre - offset) / h))
+    log_scale = sum(part.times * part.log_sum for part in tilted) - theta * centre
+    infinite = max(0.0, -math.expm1(sum(count * math.log1p(-part.infinite) for part, count in parts)))
+    at, lost = (centre - offset) / h, 0.0
+    if delta is None:
+        low, high = wide_window(tilted, h)
+        low, high = min(low, math.floor(0.5 * centre / h - offset / h)), max(high, math.ceil(at))
+    else:
+        log_lost = math.log(_LOST * delta)
+        low, high = narrow_window(tilted, h, theta, at, log_scale, log_lost)
+        lost = math.exp(min(log_lost - log_scale, 700.0))
     size = _good_size(high - low + 1)
-    exponent, shift, rounding = np.zeros(size // 2 + 1, dtype=np.complex128), 0, 4 * math.log2(size)
-    for (first, masses, _), count in zip(tilted, counts, strict=True):
+    composed, noise = _composed(tilted, low, size)
+    law = _tail(composed, offset + h * (low + np.arange(size)), theta, centre, log_scale, noise)
+    error = law.error + (lost if delta is not None else OUTSIDE * np.exp(-theta * (law.losses - centre)))
+    return replace(law, error=error, infinite=infinite, one_sided=delta is not None)
+
+
+def _composed(tilted: list[Tilted], low: int, size: int) -> "tuple[Floats, float]":
+    """The sum's tilted masses from grid index ``low`` on, and a bound of the error of each."""
+    alive = np.arange(size // 2 + 1)  # the coefficients that are not negligible yet: their size only shrinks
+    real, imaginary = np.zeros(len(alive)), np.zeros(len(alive))
+    shift, rounding = 0, 4 * math.log2(size)
+    for first, masses, _, count in tilted:
         atom = int(masses.argmax())
         shift += count * (first + atom)
-        exponent += count * _log_transform(masses, atom, size)
+        change = _transform_of_change(masses, atom, size)[alive]
+        with np.errstate(divide="ignore"):
+            grown = change.real * (2 + change.real) + change.imag**2
+            real += count * np.maximum(0.5 * np.log1p(np.maximum(grown, -1.0)), -1e290)
+        kept = real > _NEGLIGIBLE
+        alive, real, change = alive[kept], real[kept], change[kept]
+        imaginary = imaginary[kept] + count * np.arctan2(change.imag, 1 + change.real)
         rounding += count * 2 * (1 - float(masses[atom])) * math.log2(size)
-    transform = np.exp(exponent)
-    from scipy.fft import irfft
-
-    composed = np.roll(irfft(transform, size), (shift - low) % size)
-    noise = 4 * _UNIT * (rounding * float(np.abs(transform).mean()) + float(composed.max()))
-    log_total = sum(count * log_sum for (_, _, log_sum), count in zip(tilted, counts, strict=True))
-    infinite = -math.expm1(sum(count * math.log1p(-part.infinite) for part, count in parts))
-    return _tail(composed, offset + h * (low + np.arange(size)), theta, centre, log_total, noise, max(0.0, infinite))
+    transform = np.zeros(size // 2 + 1, dtype=np.complex128)
+    transform[alive] = np.exp(real) * (np.cos(imaginary) + 1j * np.sin(imaginary))
+    composed = np.roll(np.fft.irfft(transform, size), (shift - low) % size)
+    mean = float(np.exp(real).sum()) / len(transform)
+    return composed, 4 * _UNIT * (rounding * mean + float(composed.max())) + 2 * math.exp(_NEGLIGIBLE)
 
 
-def _tail(
-    composed: "Floats", losses: "Floats", theta: float, centre: float, log_total: float, noise: float, infinite: float
-) -> TailLaw:
+def _tail(composed: "Floats", losses: "Floats", theta: float, centre: float, log_scale: float, noise: float) -> TailLaw:
     # Far below the centre the factors overflow, and nothing is asked for.
     kept = int(np.searchsorted(losses, centre - 600.0 / (theta + 1)))
     losses, composed = losses[kept:], np.maximum(composed[kept:], 0.0)
     weight = np.exp(-theta * (losses - centre))
-    mass = np.cumsum((composed * weight)[::-1])[::-1]
-    likelihood = np.cumsum((composed * weight * np.exp(centre - losses))[::-1])[::-1]
+    weighted = composed * weight
+    mass = np.cumsum(weighted[::-1])[::-1]
+    likelihood = np.cumsum((weighted * np.exp(centre - losses))[::-1])[::-1]
     if not (np.isfinite(mass[0]) and np.isfinite(likelihood[0])):
         raise ArithmeticError("the tail of the composed loss overflowed; no tight bound is given")
-    error = noise * np.cumsum(weight[::-1])[::-1] + _OUTSIDE * weight
-    return TailLaw(losses, mass, likelihood, centre, log_total - theta * centre, error, infinite)
+    return TailLaw(losses, mass, likelihood, centre, log_scale, noise * np.cumsum(weight[::-1])[::-1], 0.0)
 
 
-def _tilt(part: GridLoss, h: float, theta: float) -> "tuple[int, Floats, float]":
-    """First index, tilted masses that sum to 1, and the log of what they summed to before."""
+def _tilt(part: GridLoss, h: float, theta: float, count: int) -> Tilted:
     exponents = theta * part.losses(h) + _log(part.masses)
     peak = float(exponents.max())
     masses = np.exp(exponents - peak)
     total = float(masses.sum())
-    return part.first, masses / total, peak + math.log(total)
+    return Tilted(part.first, masses / total, peak + math.log(total), count)
 
 
 def _log(masses: "Floats") -> "Floats":
@@ -198,44 +224,12 @@ def _log(masses: "Floats") -> "Floats":
     return result
 
 
-def _window(tilted: "list[tuple[int, Floats, float]]", counts: list[int], h: float) -> tuple[int, int]:
-    """Grid indices outside of which the tilted sum has at most ``_OUTSIDE`` on either side, by Chernoff's bound."""
-    mean = variance = 0.0
-    for (first, masses, _), count in zip(tilted, counts, strict=True):
-        index = first + np.arange(len(masses))
-        here = float(masses @ index)
-        mean += count * here
-        variance += count * float(masses @ (index - here) ** 2)
-    spread = math.sqrt(max(variance, 1.0))
-    low, high = -math.inf, math.inf
-    for strength in _STRENGTHS:
-        rate = strength / spread
-        for sign in (-1.0, 1.0):
-            log_moment = sum(
-                count * _log_moment(first, masses, sign * rate)
-                for (first, masses, _), count in zip(tilted, counts, strict=True)
-            )
-            bound = (log_moment - math.log(_OUTSIDE)) / rate
-            low, high = (low, min(high, bound)) if sign > 0 else (max(low, -bound), high)
-    if not (math.isfinite(low) and math.isfinite(high)) or high - low > _MOST_BINS:
-        raise ArithmeticError(f"the composed loss spans more than {_MOST_BINS} bins of {h:g}; no tight bound is given")
-    return math.floor(low) - 1, math.ceil(high) + 1
+def _transform_of_change(masses: "Floats", atom: int, size: int) -> "NDArray[np.complex128]":
+    """The Fourier transform, minus 1, of the masses around their largest one.
 
-
-def _log_moment(first: int, masses: "Floats", rate: float) -> float:
-    exponents = rate * (first + np.arange(len(masses))) + _log(masses)
-    peak = float(exponents.max())
-    return peak + math.log(float(np.exp(exponents - peak).sum()))
-
-
-def _log_transform(masses: "Floats", atom: int, size: int) -> "NDArray[np.complex128]":
-    """Log of the Fourier transform of the masses around their largest one.
-
-    With the sum of the others subtracted from the atom the transform is that of the law minus 1, so the logarithm,
-    which is multiplied by the number of steps, has an error relative to the mass outside of the atom, not to 1.
+    With the sum of the others subtracted from the atom no digits cancel: the logarithm of the transform, which is
+    multiplied by the number of steps, then has an error relative to the mass outside of the atom, not to 1.
     """
-    from scipy.fft import rfft
-
     folded = np.zeros(size)
     rest = masses.copy()
     rest[atom] = 0.0
@@ -246,19 +240,20 @@ def _log_transform(masses: "Floats", atom: int, size: int) -> "NDArray[np.comple
         folded[at : at + head] += piece[:head]
         folded[: len(piece) - head] += piece[head:]
     folded[0] -= rest.sum()
-    change: NDArray[np.complex128] = rfft(folded)
-    real, imaginary = change.real, change.imag
-    result = np.empty_like(change)
-    with np.errstate(divide="ignore"):
-        result.real = 0.5 * np.log1p(np.maximum(real * (2 + real) + imaginary**2, -1.0))
-    result.real = np.maximum(result.real, -1e300)
-    result.imag = np.arctan2(imaginary, 1 + real)
+    result: NDArray[np.complex128] = np.fft.rfft(folded)
     return result
 
 
 def _good_size(least: int) -> int:
-    from scipy.fft import next_fast_len
-
-    if least > _MOST_BINS:
-        raise ArithmeticError(f"the composed loss spans more than {_MOST_BINS} bins; no tight bound is given")
-    return int(next_fast_len(least, True))
+    """The smallest even size from ``least`` on that has no prime factor above 5: transforms of those are fast."""
+    if least > MOST_BINS:
+        raise ArithmeticError(f"the composed loss spans more than {MOST_BINS} bins; no tight bound is given")
+    best = 1 << max(1, (least - 1).bit_length())
+    fives = 1
+    while fives < best:
+        odd = fives
+        while odd < best:
+            best = min(best, odd << max(1, (-(-least // odd) - 1).bit_length()))
+            odd *= 3
+        fives *= 5
+    return best

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
     Floats = NDArray[np.float64]
 
-__all__ = ["Curve", "Group", "curve_of", "first_guess", "rarely_drawn", "representatives", "total_largest_loss"]
+__all__ = ["Curve", "Group", "chance_drawn", "curve_of", "first_guess", "representatives", "total_largest_loss"]
 
 _ROUNDING = 1e-12
 _FEW = 4  # so many samplers are searched and evaluated on the same nodes
@@ -60,11 +60,11 @@ def curve_of(terms: Terms) -> Curve:
     return Curve(signal, tuple(groups), tuple(others))
 
 
-def rarely_drawn(curve: Curve, delta: float) -> bool:
-    """Whether the record is so unlikely to be in any batch that no noise is needed: TV is at most rate * steps."""
+def chance_drawn(curve: Curve) -> float:
+    """A bound of the chance that the record is in any batch, hence of delta at any epsilon and without any noise."""
     if curve.signal > 0 or curve.others:
-        return False
-    return sum(float(group.rates @ group.counts) for group in curve.groups) * (1 + _ROUNDING) <= delta
+        return math.inf
+    return sum(float(group.rates @ group.counts) for group in curve.groups) * (1 + _ROUNDING)
 
 
 def total_largest_loss(curve: Curve) -> float:
@@ -89,7 +89,7 @@ def first_guess(curve: Curve, largest: float) -> float:
     if not rho > 0:
         return 8.0
     gap = math.sqrt(min(math.log(largest + 1), 20.0) / rho)
-    return max(min(gap, 1.5 * transition + 1), _SMALLEST_GAP)
+    return max(min(gap, 1.25 * transition + 0.5), _SMALLEST_GAP)
 
 
 def representatives(curve: Curve) -> Curve:

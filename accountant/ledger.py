@@ -1,7 +1,6 @@
 """The append-only file of everything that one run has spent, on disk before it is spent."""
 
 import os
-import secrets
 from pathlib import Path
 from types import TracebackType
 from typing import Any, cast
@@ -62,7 +61,7 @@ class Ledger:
             )
         header: dict[str, Json] = {
             "format": FORMAT,
-            "run": secrets.token_hex(16),
+            "run": os.urandom(16).hex(),
             "dataset_id": dataset_id,
             "dataset_size": count("dataset_size", dataset_size, 1),
             "neighbouring": relation(neighbouring),

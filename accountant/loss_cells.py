@@ -149,8 +149,11 @@ def _normal_cells(x: "Floats", centre: float, z: float) -> "Floats":
     from scipy.special import ndtr
 
     u = np.concatenate([[-np.inf], (x - centre) / z, [np.inf]])
-    below, above = ndtr(u), ndtr(-u)
-    result: Floats = np.where(u[:-1] > 0, above[:-1] - above[1:], below[1:] - below[:-1])
+    tail = ndtr(-np.abs(u))  # the smaller one of the masses below and above
+    change = np.diff(tail)
+    result: Floats = np.where(u[:-1] > 0, -change, change)
+    turn = int(np.searchsorted(u, 0.0, side="right"))  # the one interval that holds 0 inside
+    result[turn - 1] = 1.0 - tail[turn - 1] - tail[turn]
     return np.maximum(result, 0.0)
 
 

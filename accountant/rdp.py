@@ -15,7 +15,7 @@ import numpy as np
 from mindveil.accountant.allocation import allocated_cumulant
 from mindveil.accountant.checks import trusted
 from mindveil.accountant.convert import delta_from_order, epsilon_from_order, indistinguishable
-from mindveil.accountant.curves import Curve, curve_of, first_guess, rarely_drawn, representatives, total_largest_loss
+from mindveil.accountant.curves import Curve, chance_drawn, curve_of, first_guess, representatives, total_largest_loss
 from mindveil.accountant.laplace import laplace_cumulant, pure_cumulant
 from mindveil.accountant.sampled_gaussian import (
     Derivatives,
@@ -36,7 +36,10 @@ __all__ = ["Curve", "Found", "cumulants", "curve_of", "renyi_delta", "renyi_epsi
 
 _LARGEST_ORDER = 1e8
 _SMALLEST_GAP = 1e-12
-_SETTLED = 1e-4  # in log(order - 1): the bound is flat there, so epsilon is settled to about 1e-8
+# Newton's step in log(order - 1) after which the order is settled: about its square is left, with two points its cube,
+# and epsilon is flat in the order there.
+_SETTLED, _NEAR = 1e-4, 4e-3
+_SMALLEST_BRACKET = 1e-6
 _ROUNDING = 1e-12
 _SHARED_NODES = 600
 _CHUNK = 256  # samplers evaluated together: their nodes fill about a megabyte
@@ -88,7 +91,7 @@ def cumulants(curve: Curve, orders: "Floats") -> "Floats":
 def renyi_epsilon(curve: Curve, delta: float) -> Found:
     """The smallest epsilon that any Renyi order proves at ``delta``."""
     log_delta = math.log(delta)
-    if rarely_drawn(curve, delta):
+    if chance_drawn(curve) <= delta:
         return Found(0.0, 2.0)
     most = total_largest_loss(curve)
 
@@ -116,14 +119,18 @@ def renyi_delta(curve: Curve, epsilon: float) -> Found:
     """The smallest delta that any Renyi order proves at ``epsilon``."""
 
     def level(order: float, k: Derivatives) -> tuple[float, float]:
-        gap = k.slope - epsilon + math.log1p(-1 / order)
-        return gap, (order - 1) * (k.curvature + 1 / (order * (order - 1)))
+        reached = k.slope + math.log1p(-1 / order)
+        rise = (order - 1) * (k.curvature + 1 / (order * (order - 1)))
+        if epsilon <= 0:
+            return reached - epsilon, rise
+        # The logarithm, because past the sampler's transition the slope grows exponentially.
+        return (math.log(reached / epsilon), rise / reached) if reached > 0 else (-math.inf, 0.0)
 
-    order, total = _best_order(curve, level, _LARGEST_ORDER)
+    order, total = _best_order(curve, level, _LARGEST_ORDER, cubic=False)
     value = math.exp(delta_from_order(order, total, epsilon))
     near = 1 + 1e-3
     value = min(value, math.sqrt(-math.expm1(-total_cumulant(curve, near) / (near - 1))) * (1 + _ROUNDING))
-    return Found(trusted("delta", value), order)
+    return Found(trusted("delta", min(value, chance_drawn(curve))), order)
 
 
 def _other(term: Pure | Concentrated | SampledLaplace | Allocated, order: float) -> float:
@@ -139,7 +146,7 @@ def _other(term: Pure | Concentrated | SampledLaplace | Allocated, order: float)
 
 
 def _best_order(
-    curve: Curve, level: Callable[[float, Derivatives], tuple[float, float]], largest: float
+    curve: Curve, level: Callable[[float, Derivatives], tuple[float, float]], largest: float, cubic: bool = True
 ) -> tuple[float, float]:
     """The order at which an increasing function of the order is zero, and the run's cumulant there.
 
@@ -150,17 +157,40 @@ def _best_order(
     search = _Search(curve)
     low, high = math.log(_SMALLEST_GAP), math.log(max(largest - 1, 2 * _SMALLEST_GAP))
     guess = min(max(math.log(first_guess(search.curve, largest)), low), high)
+    before: tuple[float, float, float] | None = None
     for _ in range(60):
         order = 1 + math.exp(guess)
         gap, slope = level(order, search.derivatives(order))
         low, high = (low, guess) if gap > 0 else (guess, high)
-        step = -gap / slope if slope > 0 and math.isfinite(gap) else math.inf
+        step, here, settled = math.inf, None, False
+        if slope > 0 and math.isfinite(gap):
+            here = (guess, gap, slope)
+            step, settled = _next_step(before if cubic else None, here)
         following = guess + step
-        guess = following if low < following < high else (low + high) / 2
-        if abs(step) < _SETTLED or high - low < 0.01 * _SETTLED:
+        before, guess = here, following if low < following < high else (low + high) / 2
+        if settled or high - low < _SMALLEST_BRACKET:
             break
     order = 1 + math.exp(guess)
     return order, search.total(order) if search.curve is curve else total_cumulant(curve, order)
+
+
+def _next_step(before: tuple[float, float, float] | None, here: tuple[float, float, float]) -> tuple[float, bool]:
+    """From ``here``, a point with value and slope, to the zero; and whether the zero is then found.
+
+    Newton's step, or, once two points are near each other and agree with it, where the cubic through both puts the zero
+    of the inverse function: that converges faster, but far from the zero it may be off by anything.
+    """
+    x1, g1, s1 = here
+    newton = -g1 / s1
+    if before is not None and abs(x1 - before[0]) < 1 and before[1] != g1:
+        x0, g0, s0 = before
+        chord, t = (x1 - x0) / (g1 - g0), -g1 / (g1 - g0)
+        first, second = 1 / s0 - chord, 1 / s1 - chord
+        step = -g1 * (chord + (1 + t) * ((1 + t) * second + t * first))
+        if abs(step - newton) < 0.5 * abs(newton):
+            # Steps that hardly shrink are small because the function is steep, not because the zero is near.
+            return step, abs(newton) < min(_NEAR, 0.3 * abs(x1 - x0))
+    return newton, abs(newton) < _SETTLED
 
 
 class _Search:

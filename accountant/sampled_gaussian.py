@@ -74,6 +74,8 @@ class Prepared(NamedTuple):
 
 def prepare(pair: Pair, rates: "Floats", noises: "Floats", order: float, most_nodes: int = _MOST_NODES) -> Prepared:
     """What a search around ``order`` needs of some samplers; with too many nodes it is good for ``order`` only."""
+    if len(noises) == 1 and pair != "symmetrised":
+        return _prepare_single(pair, float(rates[0]), float(noises[0]), order, most_nodes)
     highest = 1.5 * order + 2
     z_least = float(noises.min())
     span = (highest + 2 * _REACH * float(noises.max())) / (_STEP * z_least * min(1.0, z_least))
@@ -91,6 +93,32 @@ def prepare(pair: Pair, rates: "Floats", noises: "Floats", order: float, most_no
         return Prepared(pair, *parts[0], highest)
     losses, weights = zip(*parts, strict=True)
     return Prepared(pair, np.concatenate(losses, axis=1), np.concatenate(weights, axis=1), highest)
+
+
+def _prepare_single(pair: Pair, q: float, z: float, order: float, most_nodes: int) -> Prepared:
+    """The same for one sampler, without the cost of arrays that hold one number."""
+    highest, step, reach = 1.5 * order + 2, _STEP * z * min(1.0, z), _REACH * z
+    if (highest + 2 * reach) / step > most_nodes:
+        highest = order
+    spans = [(-reach, highest + reach)]
+    if highest == order and order > 2 * reach and z < _REACH:
+        spans = [(-reach, reach), (order - reach, order + reach)]
+    losses, weights = [], []
+    for low, high in spans:
+        count = int((high - low) / step) + 2
+        width = (high - low) / (count - 1)
+        nodes = low + width * np.arange(count)
+        log_normal = (-0.5 / z**2) * (nodes * nodes) + math.log(width / (z * _SQRT_2PI))
+        tilt = (2 * nodes - 1) / (2 * z * z)
+        loss = _mixture_loss(q, tilt)
+        if pair == "replaced":
+            mirrored = _mixture_loss(q, tilt - 2 * nodes / (z * z))
+            loss, log_normal = loss - mirrored, log_normal + mirrored
+        losses.append(loss)
+        weights.append(log_normal)
+    if len(spans) > 1:
+        return Prepared(pair, np.concatenate(losses)[None], np.concatenate(weights)[None], highest)
+    return Prepared(pair, losses[0][None], weights[0][None], highest)
 
 
 def derivatives(prepared: Prepared, counts: "Floats", order: float) -> Derivatives:
@@ -112,12 +140,15 @@ def derivatives(prepared: Prepared, counts: "Floats", order: float) -> Derivativ
 
 def _single_derivatives(loss: "Floats", log_weight: "Floats", times: float, order: float) -> Derivatives:
     """The most frequent case, one sampler repeated, without the cost of two-dimensional sums."""
-    exponent = order * loss + log_weight
-    peak = float(exponent.max())
-    mass = np.exp(exponent - peak)
-    total = float(mass.sum())
-    slope = float(mass @ loss) / total
-    curvature = float(mass @ (loss * loss)) / total - slope * slope
+    exponent = order * loss
+    exponent += log_weight
+    peak = float(np.maximum.reduce(exponent))
+    exponent -= peak
+    mass = np.exp(exponent, out=exponent)
+    total = float(np.add.reduce(mass))
+    mass_of_loss = mass * loss
+    slope = float(np.add.reduce(mass_of_loss)) / total
+    curvature = float(mass_of_loss @ loss) / total - slope * slope
     return Derivatives(times * (peak + math.log(total)), times * slope, times * max(curvature, 0.0))
 
 
@@ -185,7 +216,7 @@ def _log_densities(pair: Pair, rates: "Floats", noises: "Floats", window: Window
     return loss - mirrored, log_normal + mirrored
 
 
-def _mixture_loss(rate: "Floats", tilt: "Floats") -> "Floats":
+def _mixture_loss(rate: "float | Floats", tilt: "Floats") -> "Floats":
     """Log(1 - q + q * exp(tilt)) without cancellation for tiny q and without overflow for large tilts."""
     if tilt.max() < 30.0:
         result: Floats = np.log1p(rate * np.expm1(tilt))
