@@ -42,7 +42,7 @@ class ApplyEach(nn.Cell):
         self.each = nn.CellList([Apply(function) for function in functions])
 
     def construct(self, x: Any) -> Any:
-        results = ()
+        results = ()  # type: tuple[Any, ...]  # the compiler knows no annotated assignment
         for cell in self.each:
             results = (*results, cell(x))
         return results
