@@ -113,23 +113,34 @@ def compare(title: str, mine: Run, peers: dict[str, Run], settings: list[Any], r
         "  rate      noise   steps    delta   " + "".join(f"{name:>30}" for name in ("mindveil", *peers)) + "   ratio"
     )
     ratios = []
-    for rate, noise, steps, delta in settings:
-        start, line = f"  {rate:<9.4g} {noise:<7g} {steps:<8d} {delta:<7g} ", ""
-        seconds, value = best_of(lambda: mine(rate, noise, steps, delta), repeats)  # noqa: B023
-        fastest = math.inf
-        for run in peers.values():
-            try:
-                taken, theirs = best_of(lambda: run(rate, noise, steps, delta), repeats)  # noqa: B023
-            except Exception as error:  # noqa: BLE001 - a peer that fails is a result
-                line += f"{type(error).__name__:>30}"
-                continue
-            line += f"{taken * 1e3:12.1f} ms {theirs:14.8g}"
-            fastest = min(fastest, taken)
-            seconds = min(seconds, best_of(lambda: mine(rate, noise, steps, delta), repeats)[0])  # noqa: B023
-        ratios.append(fastest / seconds)
-        print(f"{start}{seconds * 1e3:12.3f} ms {value:14.8g}{line}{ratios[-1]:8.0f}", flush=True)
+    for setting in settings:
+        rate, noise, steps, delta = setting
+        best, values = in_turn({"mindveil": mine, **peers}, setting, repeats)
+        line = "".join(
+            f"{best[name] * 1e3:12.3f} ms {value:14.8g}" if name in best else f"{value!s:>30}"
+            for name, value in values.items()
+        )
+        ratios.append(min((best[name] for name in peers if name in best), default=math.inf) / best["mindveil"])
+        print(f"  {rate:<9.4g} {noise:<7g} {steps:<8d} {delta:<7g} {line}{ratios[-1]:8.0f}", flush=True)
     if peers:
         print(f"  faster than the fastest peer: median {statistics.median(ratios):.0f}, least {min(ratios):.0f} times")
+
+
+def in_turn(runs: dict[str, Run], setting: Any, rounds: int) -> tuple[dict[str, float], dict[str, Any]]:
+    """Everybody once a round, the least time of each; who is slow by orders runs in the first round only."""
+    best: dict[str, float] = {}
+    values: dict[str, Any] = {}
+    for _ in range(rounds):
+        for name, run in runs.items():
+            if best.get(name, 0.0) > _SLOW or (name in values and name not in best):
+                continue
+            try:
+                taken, values[name] = best_of(lambda: run(*setting), 1)  # noqa: B023
+            except Exception as error:  # noqa: BLE001 - a peer that fails is a result
+                values[name] = type(error).__name__
+                continue
+            best[name] = min(taken, best.get(name, math.inf))
+    return best, values
 
 
 def equal_accuracy(peer: Run) -> None:
