@@ -19,7 +19,7 @@ demo: $(VENV)/installed
 	$(BIN)/mindveil demo $(ARGS)
 
 test: $(VENV)/installed-dev
-	$(BIN)/python -m pytest $(ARGS)
+	$(BIN)/python -m pytest --numprocesses auto --dist loadfile $(ARGS)
 
 # basedpyright is pyright with its JavaScript engine in the wheel, so that nothing is downloaded when it runs.
 lint: $(VENV)/installed-dev
