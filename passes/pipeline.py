@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal, Protocol
 
+from mindveil.passes.fuse import fuse
 from mindveil.passes.graph import StepGraph
 from mindveil.passes.infer import Declared, Typed, check, infer
 from mindveil.passes.marker import remove_marker
@@ -37,9 +38,14 @@ class Trace:
 
 @dataclass(frozen=True, slots=True)
 class Compiled:
-    """A rewritten step: its typed graph, what each run releases, and what each pass did."""
+    """A rewritten step: its typed graph, what each run releases, and what each pass did.
+
+    Attributes:
+        fast: the graph that runs: the typed one with kernels in place of chains of operations.
+    """
 
     typed: Typed
+    fast: StepGraph
     releases: tuple[Release, ...]
     trace: tuple[Trace, ...]
 
@@ -70,7 +76,7 @@ def run(graph: StepGraph, passes: Sequence[GraphPass], *, purpose: Purpose, decl
     releases = read_releases(typed)
     if purpose == "private" and not releases:
         raise PrivacyError("a private step must release something through noise, but its graph holds no noise node")
-    return Compiled(typed, releases, tuple(trace))
+    return Compiled(typed, fuse(typed.graph), releases, tuple(trace))
 
 
 @dataclass(frozen=True, slots=True)

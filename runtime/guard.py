@@ -93,4 +93,4 @@ class Guard:
         except PrivacyError as refusal:
             self._refusal = refusal
             raise
-        return edits(graph, self._seen.typed.graph)
+        return edits(graph, self._seen.fast)

@@ -10,7 +10,7 @@ from mindveil.passes.bridge.build import BuildError, kernel_library
 from mindveil.passes.bridge.plugin import PluginError
 from mindveil.passes.graph import Constant
 
-__all__ = ["NOISE", "SECRET_SLOT", "custom", "seeded_slot"]
+__all__ = ["NOISE", "SECRET_SLOT", "available", "custom", "seeded_slot"]
 
 NOISE = "mindveil_noise"
 #: The key of this slot comes from the operating system and never leaves the kernel.
@@ -34,6 +34,16 @@ def custom(library: str, function: str) -> dict[str, Constant]:
         "multi_output": Constant("bool", True),
         "autodiff": Constant("bool", False),
     }
+
+
+@cache
+def available(library: str) -> bool:
+    """Whether a library that has a plain substitute can be built on this machine."""
+    try:
+        _path(library)
+    except PluginError:
+        return False
+    return True
 
 
 def seeded_slot(seed: int) -> int:

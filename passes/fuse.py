@@ -1,0 +1,110 @@
+"""Replaces chains of small operations that the passes made by kernels that read their tensor once."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from math import prod
+from typing import Any
+
+from mindveil.passes.bridge.kernels import available, custom
+from mindveil.passes.edits import FLOAT, Builder
+from mindveil.passes.graph import Constant, Node, StepGraph, TensorType
+
+__all__ = ["fuse"]
+
+LIBRARY = "rows"
+
+
+def fuse(graph: StepGraph) -> StepGraph:
+    """The same graph, to rounding, with fewer passes over memory; the graph itself where the kernels cannot be built.
+
+    Only what a pass made is replaced, after the graph was typed and found private: a kernel computes what the chain
+    did, and has no type of its own. Sums of squares, sums over neighbouring axes, products of every example with its
+    weight and their sum are fused.
+    """
+    if not available(LIBRARY):
+        return graph
+    fusion = _Fusion(graph)
+    for node in graph.operations:
+        if node.made and node.stamp is None:
+            fusion.replace(node)
+    return fusion.result()
+
+
+class _Fusion:
+    def __init__(self, graph: StepGraph) -> None:
+        self._graph = graph
+        self._build = Builder(graph)
+        self._instead: dict[int, int] = {}
+        self._rules: dict[str, Callable[[Node], int | None]] = {
+            "ReduceSum": self._sum,
+            "MatMul": self._weighted,
+            "NanToNum": self._finite,
+        }
+
+    def replace(self, node: Node) -> None:
+        """Builds what stands for a node from now on, if a kernel does."""
+        rule = self._rules.get(node.op)
+        if rule is not None and node.type.dtype == FLOAT:
+            made = rule(node)
+            if made is not None:
+                self._instead[node.id] = made
+
+    def result(self) -> StepGraph:
+        """The graph in which every user reads the replacements."""
+        for node in list(self._build.graph.nodes.values()):
+            for position, source in enumerate(node.inputs):
+                if source in self._instead:
+                    self._build.rewire(node.id, position, self._instead[source])
+        return self._build.graph
+
+    # ------------------------------------------------------------------------------------------------------- rules
+    def _sum(self, node: Node) -> int | None:
+        """``ReduceSum`` over neighbouring axes, of squares if they are those of a matrix's rows."""
+        source, axes = self._graph.inputs(node.id)[:2]
+        summed = [k for k in _value(axes) if source.shape[k] > 1]
+        if not summed or len({source.shape[k] for k in summed} - {1}) == 0:
+            return None
+        first, last = min(summed), max(summed)
+        if any(source.shape[k] > 1 for k in range(first, last) if k not in summed):
+            return None
+        before, middle = prod(source.shape[:first]), prod(source.shape[first : last + 1])
+        after = prod(source.shape[last + 1 :])
+        if source.op == "Square" and source.made and after == 1:
+            flat = self._build.reshape(source.inputs[0], (before, middle))
+            total = self._kernel("mindveil_squares", [flat], (before, 1))
+        else:
+            flat = self._build.reshape(source.id, (before, middle, after))
+            total = self._kernel("mindveil_sums", [flat], (before, after))
+        return self._build.reshape(total, node.shape)
+
+    def _weighted(self, node: Node) -> int | None:
+        """A row of weights times a matrix whose values were made finite."""
+        row, matrix = self._graph.inputs(node.id)[:2]
+        plain = not any(_value(self._graph[i]) for i in node.inputs[2:4])
+        if matrix.op != "NanToNum" or not matrix.made or row.shape[0] != 1 or not plain:
+            return None
+        weights = self._build.reshape(row.id, (row.shape[1],))
+        return self._kernel("mindveil_weighted", [weights, matrix.inputs[0]], node.shape)
+
+    def _finite(self, node: Node) -> int | None:
+        """``NanToNum``, of a product with one weight for each example if that is what it reads."""
+        source = self._graph[node.inputs[0]]
+        product = self._graph[source.inputs[0]] if source.op == "Reshape" and source.made else source
+        if product.op == "Mul" and product.made:
+            x, weights = self._graph.inputs(product.id)
+            rows = prod(weights.shape)
+            axis = len(x.shape) - len(weights.shape)
+            if x.shape == product.shape and axis >= 0 and weights.shape[:1] == (rows,) and x.shape[axis] == rows:
+                wide = (prod(x.shape[:axis]), rows, prod(x.shape[axis + 1 :]))
+                operands = [self._build.reshape(x.id, wide), self._build.reshape(weights.id, (rows,))]
+                return self._build.reshape(self._kernel("mindveil_scaled", operands, wide), node.shape)
+        return self._kernel("mindveil_finite", [source.id], node.shape)
+
+    def _kernel(self, function: str, inputs: list[int], shape: tuple[int, ...]) -> int:
+        return self._build.op("Custom", inputs, TensorType(shape, FLOAT), custom(LIBRARY, function))
+
+
+def _value(node: Node) -> Any:
+    """What a constant holds, whether a pass made it or the compiler."""
+    return node.value.value if isinstance(node.value, Constant) else node.value

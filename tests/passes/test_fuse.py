@@ -1,0 +1,74 @@
+"""Whole steps with fused kernels beside the plain graph that stands where no kernel can be built."""
+
+from __future__ import annotations
+
+import warnings
+from typing import Any
+
+import mindspore as ms
+import numpy as np
+import pytest
+from mindspore import Tensor, nn
+
+from mindveil.accountant import PrivacyWarning
+from mindveil.passes import fuse as module
+from mindveil.passes.graph import StepGraph
+from mindveil.runtime import DPSGD, PrivateStep
+
+ROWS = 6
+
+
+class Mixer(nn.Cell):
+    """A dense layer on tokens, a convolution, normalisation and a head: every chain that is fused."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.conv = nn.Conv2d(1, 4, 3, has_bias=True)
+        self.norm = nn.LayerNorm((9,))
+        self.tokens = nn.Dense(9, 9)
+        self.last = nn.Dense(4 * 7 * 9, 3)
+
+    def construct(self, x: Any) -> Any:
+        """Logits ``(B, 3)`` of images ``(B, 1, 7, 9)``."""
+        x = self.conv(self.tokens(self.norm(x)))
+        return self.last(x.reshape((x.shape[0], -1)))
+
+
+def updated(images: Any, labels: Any) -> tuple[list[Any], StepGraph]:
+    """The update of one step without noise from fixed weights, and the graph that ran."""
+    ms.set_seed(4)
+    network = Mixer()
+    generator = np.random.default_rng(2)
+    for p in network.get_parameters():
+        p.set_data(Tensor(generator.normal(0, 0.2, p.shape).astype(np.float32)))
+    before = [p.asnumpy().copy() for p in network.get_parameters()]
+    policy = DPSGD(0.7, 0.0, sampling_rate=ROWS / 600, dataset_size=600)
+    loss = nn.SoftmaxCrossEntropyWithLogits(sparse=True)
+    step = PrivateStep(network, loss, nn.SGD(network.trainable_params(), 1.0), [policy])
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", PrivacyWarning)
+        step(images, labels)
+    update = [a - p.asnumpy() for a, p in zip(before, network.get_parameters(), strict=True)]
+    return update, step._last_graph().fast
+
+
+def kernels(graph: StepGraph) -> set[str]:
+    """The kernels for rows that stand in a graph."""
+    names = [n.attrs["func_name"].value.split(":")[-1] for n in graph.operations if n.op == "Custom"]
+    return {n for n in names if n != "mindveil_noise"}
+
+
+@pytest.mark.parametrize("bad", [False, True])
+def test_fused_and_plain_steps_are_equal(monkeypatch: pytest.MonkeyPatch, bad: bool) -> None:
+    images = np.random.default_rng(1).normal(size=(ROWS, 1, 7, 9)).astype(np.float32)
+    labels = np.arange(ROWS, dtype=np.int32) % 3
+    if bad:
+        images[2, 0, 3, 3] = np.nan
+    fused, graph = updated(images, labels)
+    monkeypatch.setattr(module, "available", lambda library: False)
+    plain, stock = updated(images, labels)
+    assert kernels(graph) == {f"mindveil_{k}" for k in ("squares", "sums", "scaled", "finite", "weighted")}
+    assert not kernels(stock)
+    for a, b in zip(fused, plain, strict=True):
+        np.testing.assert_allclose(a, b, atol=1e-7)
+        assert np.abs(b).max() > 1e-4
