@@ -3,45 +3,26 @@
 from __future__ import annotations
 
 import os
-import struct
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import mindspore as ms
 import numpy as np
 
-from mindveil.runtime.datasets import embedded_mnist
+from mindveil.runtime.datasets import embedded_mnist, load
 
 ROOT = Path(__file__).resolve().parents[3]
 
 
-def write_images(folder: Path) -> None:
-    """Ninety-six images to train on and thirty-two to test with, as idx files."""
-    data = embedded_mnist(size=28)
-    for part, prefix, images, labels in (
-        ("train", "train", data.train_images[:96], data.train_labels[:96]),
-        ("test", "t10k", data.test_images[:32], data.test_labels[:32]),
-    ):
-        (folder / part).mkdir(parents=True)
-        pixels = np.rint(images[:, 0] * 255).astype(np.uint8)
-        header = struct.pack(">IIII", 2051, *pixels.shape)
-        (folder / part / f"{prefix}-images-idx3-ubyte").write_bytes(header + pixels.tobytes())
-        header = struct.pack(">II", 2049, len(labels))
-        (folder / part / f"{prefix}-labels-idx1-ubyte").write_bytes(header + labels.astype(np.uint8).tobytes())
-
-
-def test_the_tutorial_runs_to_its_end(tmp_path: Path) -> None:
-    write_images(tmp_path / "MNIST_unzip")
-    done = subprocess.run(
-        [sys.executable, str(ROOT / "examples" / "suppress_lenet5.py")],
-        cwd=tmp_path,
-        env=os.environ | {"PYTHONPATH": str(ROOT / "src")},
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    assert done.returncode == 0, done.stderr
+def test_the_tutorial_runs_to_its_end(
+    tmp_path: Path,
+    write_images: Callable[[int, int], None],
+    run_example: Callable[..., subprocess.CompletedProcess[str]],
+) -> None:
+    write_images(96, 32)
+    done = run_example("suppress_lenet5.py")
     assert "epoch: 10 step: 3, loss is" in done.stdout
     assert "SUPP Accuracy: {'Accuracy': " in done.stderr
     assert "batch_num is 1875, but the data set has 3 batches; the plan follows it" in done.stderr
@@ -55,8 +36,6 @@ def test_the_tutorial_runs_to_its_end(tmp_path: Path) -> None:
 def test_the_images_that_come_with_the_library_can_be_written_for_it(tmp_path: Path) -> None:
     line = [sys.executable, str(ROOT / "examples" / "write_mnist.py"), str(tmp_path)]
     subprocess.run(line, env=os.environ | {"PYTHONPATH": str(ROOT / "src")}, check=True)
-    from mindveil.runtime.datasets import load
-
     written, embedded = load(tmp_path, size=28), embedded_mnist(size=28)
     np.testing.assert_array_equal(written.train_images, embedded.train_images)
     np.testing.assert_array_equal(written.test_labels, embedded.test_labels)

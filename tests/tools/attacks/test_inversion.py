@@ -223,7 +223,7 @@ def test_targets_that_do_not_fit_are_refused() -> None:
         attack.generate(np.zeros((2, 84), np.float32))
     with pytest.raises(ValueError, match="not finite"):
         attack.generate(np.full((2, 120), np.nan, np.float32))
-    with pytest.raises(ValueError, match="iterations is 0"):
+    with pytest.raises(ValueError, match="iters is 0"):
         attack.generate(np.zeros((2, 120), np.float32), 0)
     with pytest.raises(ValueError, match="made for"):
         attack.features(np.zeros((1, 1, 28, 28), np.float32))
