@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from math import prod
-from typing import Any
 
 from mindveil.passes.bridge.kernels import available, custom
 from mindveil.passes.edits import FLOAT, Builder
-from mindveil.passes.graph import Constant, Node, StepGraph, TensorType
+from mindveil.passes.filters import Filter, find_filters, value
+from mindveil.passes.graph import Node, StepGraph, TensorType
 
 __all__ = ["fuse"]
 
@@ -20,7 +20,7 @@ def fuse(graph: StepGraph) -> StepGraph:
 
     Only what a pass made is replaced, after the graph was typed and found private: a kernel computes what the chain
     did, and has no type of its own. Sums of squares, sums over neighbouring axes, products of every example with its
-    weight and their sum are fused.
+    weight and their sum are fused; so is the unfolding of a convolution's input.
     """
     if not available(LIBRARY):
         return graph
@@ -36,10 +36,12 @@ class _Fusion:
         self._graph = graph
         self._build = Builder(graph)
         self._instead: dict[int, int] = {}
+        self._filters = find_filters(graph)
         self._rules: dict[str, Callable[[Node], int | None]] = {
             "ReduceSum": self._sum,
             "MatMul": self._weighted,
             "NanToNum": self._finite,
+            "BatchMatMul": self._terms,
         }
 
     def replace(self, node: Node) -> None:
@@ -62,7 +64,7 @@ class _Fusion:
     def _sum(self, node: Node) -> int | None:
         """``ReduceSum`` over neighbouring axes, of squares if they are those of a matrix's rows."""
         source, axes = self._graph.inputs(node.id)[:2]
-        summed = [k for k in _value(axes) if source.shape[k] > 1]
+        summed = [k for k in value(axes) if source.shape[k] > 1]
         if not summed or len({source.shape[k] for k in summed} - {1}) == 0:
             return None
         first, last = min(summed), max(summed)
@@ -70,7 +72,11 @@ class _Fusion:
             return None
         before, middle = prod(source.shape[:first]), prod(source.shape[first : last + 1])
         after = prod(source.shape[last + 1 :])
-        if source.op == "Square" and source.made and after == 1:
+        squared = source.op == "Square" and source.made and after == 1
+        filters = self._recomputed(source.inputs[0]) if squared else None
+        if filters is not None:
+            total = filters.squares(self._build)
+        elif squared:
             flat = self._build.reshape(source.inputs[0], (before, middle))
             total = self._kernel("mindveil_squares", [flat], (before, 1))
         else:
@@ -81,9 +87,12 @@ class _Fusion:
     def _weighted(self, node: Node) -> int | None:
         """A row of weights times a matrix whose values were made finite."""
         row, matrix = self._graph.inputs(node.id)[:2]
-        plain = not any(_value(self._graph[i]) for i in node.inputs[2:4])
+        plain = not any(value(self._graph[i]) for i in node.inputs[2:4])
         if matrix.op != "NanToNum" or not matrix.made or row.shape[0] != 1 or not plain:
             return None
+        filters = self._recomputed(matrix.inputs[0])
+        if filters is not None:
+            return self._build.reshape(filters.weighted(self._build, row.id), node.shape)
         weights = self._build.reshape(row.id, (row.shape[1],))
         return self._kernel("mindveil_weighted", [weights, matrix.inputs[0]], node.shape)
 
@@ -101,10 +110,17 @@ class _Fusion:
                 return self._build.reshape(self._kernel("mindveil_scaled", operands, wide), node.shape)
         return self._kernel("mindveil_finite", [source.id], node.shape)
 
+    def _terms(self, node: Node) -> int | None:
+        """The per-example gradient of a convolution's filter."""
+        found = self._filters.get(node.id)
+        return self._build.reshape(found.terms(self._build), node.shape) if found is not None and found.kept else None
+
+    def _recomputed(self, node: int) -> Filter | None:
+        """The filter gradient behind some reshapes, if it is not to be kept."""
+        while self._graph[node].op == "Reshape" and self._graph[node].made:
+            node = self._graph[node].inputs[0]
+        found = self._filters.get(node)
+        return None if found is None or found.kept else found
+
     def _kernel(self, function: str, inputs: list[int], shape: tuple[int, ...]) -> int:
         return self._build.op("Custom", inputs, TensorType(shape, FLOAT), custom(LIBRARY, function))
-
-
-def _value(node: Node) -> Any:
-    """What a constant holds, whether a pass made it or the compiler."""
-    return node.value.value if isinstance(node.value, Constant) else node.value

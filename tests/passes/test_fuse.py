@@ -11,6 +11,7 @@ import pytest
 from mindspore import Tensor, nn
 
 from mindveil.accountant import PrivacyWarning
+from mindveil.passes import filters as filters_module
 from mindveil.passes import fuse as module
 from mindveil.passes.graph import StepGraph
 from mindveil.runtime import DPSGD, PrivateStep
@@ -19,18 +20,19 @@ ROWS = 6
 
 
 class Mixer(nn.Cell):
-    """A dense layer on tokens, a convolution, normalisation and a head: every chain that is fused."""
+    """A dense layer on tokens, convolutions, normalisation and a head: every chain that is fused."""
 
     def __init__(self) -> None:
         super().__init__()
         self.conv = nn.Conv2d(1, 4, 3, has_bias=True)
         self.norm = nn.LayerNorm((9,))
         self.tokens = nn.Dense(9, 9)
-        self.last = nn.Dense(4 * 7 * 9, 3)
+        self.strided = nn.Conv2d(4, 5, 3, 2, pad_mode="pad", padding=1, has_bias=False)
+        self.last = nn.Dense(5 * 4 * 5, 3)
 
     def construct(self, x: Any) -> Any:
         """Logits ``(B, 3)`` of images ``(B, 1, 7, 9)``."""
-        x = self.conv(self.tokens(self.norm(x)))
+        x = self.strided(self.conv(self.tokens(self.norm(x))))
         return self.last(x.reshape((x.shape[0], -1)))
 
 
@@ -58,16 +60,31 @@ def kernels(graph: StepGraph) -> set[str]:
     return {n for n in names if n != "mindveil_noise"}
 
 
-@pytest.mark.parametrize("bad", [False, True])
-def test_fused_and_plain_steps_are_equal(monkeypatch: pytest.MonkeyPatch, bad: bool) -> None:
+ROW_KERNELS = {"squares", "sums", "scaled", "finite", "weighted"}
+
+
+@pytest.mark.parametrize(
+    ("bad", "budget", "filters"),
+    [
+        (False, filters_module.BUDGET, {"filter_terms"}),
+        (True, filters_module.BUDGET, {"filter_terms"}),
+        (False, 0, {"filter_squares", "filter_weighted"}),
+        (True, 4 * ROWS * 36, {"filter_terms", "filter_squares", "filter_weighted"}),
+    ],
+)
+def test_fused_and_plain_steps_are_equal(
+    monkeypatch: pytest.MonkeyPatch, bad: bool, budget: int, filters: set[str]
+) -> None:
+    monkeypatch.setattr(filters_module, "BUDGET", budget)
     images = np.random.default_rng(1).normal(size=(ROWS, 1, 7, 9)).astype(np.float32)
     labels = np.arange(ROWS, dtype=np.int32) % 3
     if bad:
         images[2, 0, 3, 3] = np.nan
     fused, graph = updated(images, labels)
-    monkeypatch.setattr(module, "available", lambda library: False)
+    for user in (module, filters_module):
+        monkeypatch.setattr(user, "available", lambda library: False)
     plain, stock = updated(images, labels)
-    assert kernels(graph) == {f"mindveil_{k}" for k in ("squares", "sums", "scaled", "finite", "weighted")}
+    assert kernels(graph) == {f"mindveil_{k}" for k in ROW_KERNELS | filters}
     assert not kernels(stock)
     for a, b in zip(fused, plain, strict=True):
         np.testing.assert_allclose(a, b, atol=1e-7)

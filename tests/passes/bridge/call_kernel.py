@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import ctypes
+from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,7 +14,9 @@ from mindveil.passes.bridge.build import kernel_library
 Floats = NDArray[np.float32]
 
 
-def call_kernel(library: str, function: str, inputs: list[Floats], outputs: list[tuple[int, ...]]) -> list[Floats]:
+def call_kernel(
+    library: str, function: str, inputs: Sequence[NDArray[Any]], outputs: list[tuple[int, ...]]
+) -> list[Floats]:
     """The outputs, of these shapes, float32.
 
     Raises:
