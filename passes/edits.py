@@ -89,6 +89,20 @@ class Builder:
         self._added[node] = replace(old, stamp=privacy)
         return node
 
+    def mark(self, node: int, source: int, index: int) -> int:
+        """Says that a node that a pass made is the per-example term of an output of ``source``; see `Node.role`."""
+        if self[node].made and self[node].kind == "op":
+            self._added[node] = replace(self[node], role=(source, index))
+        return node
+
+    def with_replaced(self, instead: Mapping[int, int]) -> StepGraph:
+        """The graph in which every user of a key reads its value."""
+        for node in list(self.graph.nodes.values()):
+            for position, source in enumerate(node.inputs):
+                if source in instead:
+                    self.rewire(node.id, position, instead[source])
+        return self.graph
+
     def rewire(self, node: int, position: int, source: int) -> None:
         """Makes ``node`` read ``source`` as its input number ``position``."""
         old = self[node]

@@ -54,11 +54,7 @@ class _Fusion:
 
     def result(self) -> StepGraph:
         """The graph in which every user reads the replacements."""
-        for node in list(self._build.graph.nodes.values()):
-            for position, source in enumerate(node.inputs):
-                if source in self._instead:
-                    self._build.rewire(node.id, position, self._instead[source])
-        return self._build.graph
+        return self._build.with_replaced(self._instead)
 
     # ------------------------------------------------------------------------------------------------------- rules
     def _sum(self, node: Node) -> int | None:

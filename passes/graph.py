@@ -57,6 +57,7 @@ class Node:
         weight: a Parameter with a value, as opposed to a graph input.
         value: of a constant, in Python's own types.
         stamp: the privacy type that a pass vouches for; see `mindveil.passes.privacy`.
+        role: (node, output) whose term of each example a pass built here; for kernels that compute it anyway.
         clone_of, like, made: how a node that a pass added is built; see `mindveil.passes.edits`.
     """
 
@@ -72,6 +73,7 @@ class Node:
     value: Any = None
     uniform: bool = True
     stamp: Privacy | None = None
+    role: tuple[int, int] | None = None
     clone_of: int | None = None
     like: int | None = None
     made: bool = False

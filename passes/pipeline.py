@@ -10,6 +10,7 @@ from typing import Literal, Protocol
 from mindveil.passes.fuse import fuse
 from mindveil.passes.graph import StepGraph
 from mindveil.passes.infer import Declared, Typed, check, infer
+from mindveil.passes.lower import lower
 from mindveil.passes.marker import remove_marker
 from mindveil.passes.noise import Release, read_releases
 from mindveil.passes.operations import OPERATIONS
@@ -41,7 +42,7 @@ class Compiled:
     """A rewritten step: its typed graph, what each run releases, and what each pass did.
 
     Attributes:
-        fast: the graph that runs: the typed one with kernels in place of chains of operations.
+        fast: the graph that runs: the typed one with kernels in place of slow operations and of chains.
     """
 
     typed: Typed
@@ -76,7 +77,7 @@ def run(graph: StepGraph, passes: Sequence[GraphPass], *, purpose: Purpose, decl
     releases = read_releases(typed)
     if purpose == "private" and not releases:
         raise PrivacyError("a private step must release something through noise, but its graph holds no noise node")
-    return Compiled(typed, fuse(typed.graph), releases, tuple(trace))
+    return Compiled(typed, fuse(lower(typed)), releases, tuple(trace))
 
 
 @dataclass(frozen=True, slots=True)

@@ -203,7 +203,7 @@ class Terms:
             parts = [self.values(i) for i in inner]
             return self._guarded(source, lambda: linear(self, source, parts, index))
         if rule is not None and not inner:
-            return self._guarded(source, lambda: rule(self, source, index))
+            return self.build.mark(self._guarded(source, lambda: rule(self, source, index)), source.id, index)
         raise PrivacyError(f"no rule gives the per-example terms of {source.describe()}")
 
     @staticmethod

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import uuid
+import warnings
 from collections.abc import Callable
 
 from mindspore import Tensor
@@ -16,7 +17,17 @@ from mindveil.runtime.environment import refuse_bypass
 from mindveil.runtime.marker import MindveilStep
 from mindveil.runtime.step_cell import Kind, Parts, StepCell
 
-__all__ = ["Guard"]
+__all__ = ["Guard", "kernels_work"]
+
+
+def kernels_work() -> bool:
+    """Whether graphs can be rewritten on this machine; warns with the reason if not."""
+    try:
+        plugin.load()
+    except plugin.PluginError as error:
+        warnings.warn(f"training goes on with MindSpore's own kernels: {error}", RuntimeWarning, stacklevel=4)
+        return False
+    return True
 
 
 class Guard:

@@ -25,7 +25,7 @@ class PrivateModel(Model):
     Args:
         network, loss_fn, optimizer, metrics: as for ``mindspore.train.Model``.
         policies: see `PrivateStep`.
-        ledger: see `PrivateStep`.
+        ledger, lower: see `PrivateStep`.
 
     Attributes:
         step: the training step, with its events, masks and card.
@@ -40,9 +40,10 @@ class PrivateModel(Model):
         *,
         policies: Sequence[Policy] = (),
         ledger: Ledger | None = None,
+        lower: bool = False,
     ) -> None:
         super().__init__(network, loss_fn=loss_fn, metrics=metrics)
-        self.step = PrivateStep(network, loss_fn, optimizer, policies, ledger=ledger)
+        self.step = PrivateStep(network, loss_fn, optimizer, policies, ledger=ledger, lower=lower)
 
     def train(
         self,

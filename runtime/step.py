@@ -25,7 +25,7 @@ from mindveil.passes.sums import AddSums
 from mindveil.runtime.card import Mode, PrivacyCard
 from mindveil.runtime.card_of import card_of
 from mindveil.runtime.controls import Controls
-from mindveil.runtime.guard import Guard
+from mindveil.runtime.guard import Guard, kernels_work
 from mindveil.runtime.losses import LossFn, example_losses
 from mindveil.runtime.pending import Pending
 from mindveil.runtime.policies import DPSGD, Policy, by_kind
@@ -59,6 +59,8 @@ class PrivateStep(nn.Cell):
         policies: `DPSGD`, `Suppression`, both, or none for ordinary training. Masks act on the noisy gradient,
             whatever the order.
         ledger: where the spent budget is written, before each update; without one the events are kept in memory only.
+        lower: use this product's kernels without any policy too, where they are faster than MindSpore's; steps with a
+            policy always do. The results are equal to rounding. Where no kernel can be built, the step warns.
 
     Raises:
         PluginError: policies are given, but the passes cannot be built on this machine.
@@ -73,6 +75,7 @@ class PrivateStep(nn.Cell):
         policies: Sequence[Policy] = (),
         *,
         ledger: Ledger | None = None,
+        lower: bool = False,
     ) -> None:
         super().__init__(auto_prefix=False)
         scale = float(getattr(optimizer, "loss_scale", 1.0))
@@ -93,6 +96,7 @@ class PrivateStep(nn.Cell):
         self.mask_parameters = ParameterTuple(self._masks.saved) if self._masks else ()
         self._pending = Pending(optimizer.parameters)
         self._guards: dict[Kind, Guard] = {}
+        self._lower = lower and not policies and kernels_work()
         if policies:
             self._guard("update")  # builds the passes, or refuses, before any data is read
 
@@ -113,7 +117,7 @@ class PrivateStep(nn.Cell):
                 self.private,
             )
             names = {"parameters": [p.name for p in parameters], "controls": list(controls), "masked": list(masks)}
-            marked = self.private or self._masks is not None
+            marked = self.private or self._masks is not None or self._lower
             self._guards[kind] = Guard(
                 parts, kind, names, (lambda graph: self._rewrite(graph, kind)) if marked else None
             )

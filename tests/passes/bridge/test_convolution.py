@@ -93,7 +93,7 @@ def test_an_example_of_weight_zero_adds_nothing_whatever_it_holds() -> None:
     (squares,) = call_kernel("convolution", "mindveil_filter_squares", [dy, x, case.window], [(3, 1)])
     assert np.isfinite(squares[:, 0]).tolist() == [True, False, True]
     weights = np.array([1, 0, 1], np.float32)
-    inputs = [weights, dy, x, case.window]
+    inputs: list[Any] = [weights, dy, x, case.window]
     (total,) = call_kernel("convolution", "mindveil_filter_weighted", inputs, [(1, 2400)])
     assert np.isfinite(total).all()
 
