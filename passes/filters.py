@@ -1,9 +1,8 @@
-"""Finds the per-example filter gradients in a step graph, and the kernels that compute them without unfolding."""
+"""Filter gradients of convolutions, summed over the rows of an example or of all, without unfolding the input."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from math import prod
 from typing import Any
 
@@ -11,9 +10,13 @@ import numpy as np
 
 from mindveil.passes.bridge.kernels import available, custom
 from mindveil.passes.edits import FLOAT, Builder
-from mindveil.passes.graph import Constant, Node, StepGraph, TensorType
+from mindveil.passes.graph import Constant, Node, Shape, StepGraph, TensorType
+from mindveil.passes.infer import Typed
+from mindveil.passes.operations.patches import Window
+from mindveil.passes.operations.table import RefusedError
+from mindveil.passes.privacy import PerExample
 
-__all__ = ["LIBRARY", "Filter", "find_filters", "value"]
+__all__ = ["LIBRARY", "WIDEST", "Filter", "find_filters", "value", "window_of"]
 
 LIBRARY = "convolution"
 
@@ -27,33 +30,46 @@ BUDGET = 64 << 20
 
 @dataclass(frozen=True, slots=True)
 class Filter:
-    """The per-example gradient of a 2-D convolution's filter, as the passes built it: dY times the patches of x.
+    """The gradient of a 2-D convolution's filter: dY times what the window met of x, in sums over some rows each.
 
     Attributes:
-        given, seen: nodes of dY ``[B, co, oh, ow]`` and x ``[B, ci, H, W]``, before any padding.
+        given, seen: nodes of dY ``[rows, co, oh, ow]`` and x ``[rows, ci, H, W]``, before any padding.
         window: kernel, stride, dilation, zeros before, zeros after; of height and width each.
-        batch, size: rows, and values of one gradient.
-        kept: whether the gradients are written out; otherwise norm and weighted sum are computed apart.
+        examples, size: number of sums, of neighbouring rows, and values of one.
+        kept: whether the sums are written out; otherwise norm and weighted sum are computed apart.
     """
 
     given: int
     seen: int
     window: tuple[int, ...]
-    batch: int
+    examples: int
     size: int
     kept: bool = True
 
+    @classmethod
+    def of(cls, graph: StepGraph, node: Node, examples: int) -> Filter | None:
+        """The gradient that a Conv2DBackpropFilter computes, if the kernels take it."""
+        given, seen = (graph[i] for i in node.inputs[:2])
+        window = window_of(node, seen.shape[2:], given.shape[2:], node.shape)
+        if window is None or window.kernel[1] > WIDEST or given.shape[0] % examples:
+            return None
+        if {given.type.dtype, seen.type.dtype} != {FLOAT}:
+            return None
+        before, after = zip(*window.pads, strict=True)
+        numbers = (*window.kernel, *window.stride, *window.dilation, *before, *after)
+        return cls(given.id, seen.id, numbers, examples, prod(node.shape))
+
     def terms(self, build: Builder) -> int:
-        """``[B, size]``."""
-        return self._kernel(build, "mindveil_filter_terms", [], (self.batch, self.size))
+        """``[examples, size]``."""
+        return self._kernel(build, "mindveil_filter_terms", [], (self.examples, self.size))
 
     def squares(self, build: Builder) -> int:
-        """``[B, 1]``: the squared norms."""
-        return self._kernel(build, "mindveil_filter_squares", [], (self.batch, 1))
+        """``[examples, 1]``: the squared norms."""
+        return self._kernel(build, "mindveil_filter_squares", [], (self.examples, 1))
 
     def weighted(self, build: Builder, weights: int) -> int:
         """``[1, size]``: the sum over the examples, weighted."""
-        flat = build.reshape(weights, (self.batch,))
+        flat = build.reshape(weights, (self.examples,))
         return self._kernel(build, "mindveil_filter_weighted", [flat], (1, self.size))
 
     def _kernel(self, build: Builder, function: str, first: list[int], shape: tuple[int, ...]) -> int:
@@ -62,52 +78,48 @@ class Filter:
         return build.op("Custom", inputs, TensorType(shape, FLOAT), custom(LIBRARY, function))
 
 
-def find_filters(graph: StepGraph) -> dict[int, Filter]:
-    """The products that are per-example filter gradients, by node; empty where the kernels cannot be built."""
+def find_filters(graph: StepGraph, typed: Typed) -> dict[int, Filter]:
+    """The nodes that a pass made for per-example filter gradients, with what the kernels need to compute them.
+
+    Args:
+        graph: the one that is rewritten; ``typed`` is what it was made from. Empty where the kernels cannot be built.
+    """
     if not available(LIBRARY):
         return {}
-    found = {n.id: f for n in graph.operations if (f := _filter(graph, n)) is not None}
-    left = BUDGET - sum(4 * f.batch * f.size for f in found.values())
-    for node, f in sorted(found.items(), key=lambda item: -item[1].size):
+    found = {}
+    for node in graph.operations:
+        source = typed.graph[node.role[0]] if node.role is not None else None
+        if source is not None and source.op == "Conv2DBackpropFilter" and _in_order(typed, source):
+            filters = Filter.of(graph, graph[source.id], typed.batch)
+            if filters is not None:
+                found[node.id] = filters
+    left = BUDGET - sum(4 * f.examples * f.size for f in found.values())
+    for key, filters in sorted(found.items(), key=lambda item: -item[1].size):
         if left >= 0:
             break
-        found[node] = Filter(f.given, f.seen, f.window, f.batch, f.size, kept=False)
-        left += 4 * f.batch * f.size
+        found[key] = replace(filters, kept=False)
+        left += 4 * filters.examples * filters.size
     return found
+
+
+def window_of(node: Node, seen: Shape, given: Shape, weight: Shape) -> Window | None:
+    """How a convolution of one group walks over its input, if that is something a kernel takes."""
+    layout = node.attrs.get("format", node.attrs.get("data_format", "NCHW"))
+    if int(node.attrs.get("groups", node.attrs.get("group", 1))) != 1 or len(weight) != 4 or layout not in ("NCHW", 0):
+        return None
+    try:
+        window = Window.of(node.attrs, seen, given, weight[2:])
+    except RefusedError:
+        return None
+    # An input that is longer than what the windows meet has "zeros" below 0 behind it.
+    return window if min(p for pair in window.pads for p in pair) >= 0 else None
+
+
+def _in_order(typed: Typed, node: Node) -> bool:
+    """Whether the rows of one example are neighbours in both operands."""
+    return all(typed.types.get(i) == PerExample(1) for i in node.inputs[:2])
 
 
 def value(node: Node) -> Any:
     """What a constant holds, whether a pass made it or the compiler."""
     return node.value.value if isinstance(node.value, Constant) else node.value
-
-
-def _filter(graph: StepGraph, node: Node) -> Filter | None:
-    """The product ``[B, 1, co, L] x [B, 1, ci k, L]^T`` of dY and unfolded patches, if this is one."""
-    if node.op != "BatchMatMul" or not node.made or node.type.dtype != FLOAT or len(node.shape) != 4:
-        return None
-    left, right, ta, tb = graph.inputs(node.id)
-    patches = graph[right.inputs[0]] if right.op == "Reshape" else right
-    given = graph[left.inputs[0]] if left.op == "Reshape" else left
-    if value(ta) or not value(tb) or patches.op != "Im2Col" or not patches.made or left.shape[1] != 1:
-        return None
-    if len(given.shape) != 4 or given.shape[0] != node.shape[0] or patches.shape[0] != node.shape[0]:
-        return None
-    kernel, stride, dilation = (tuple(patches.attrs[k].value) for k in ("ksizes", "strides", "dilations"))
-    seen, before, after = _unpadded(graph, graph[patches.inputs[0]])
-    if len(kernel) != 2 or kernel[1] > WIDEST or seen.type.dtype != FLOAT:
-        return None
-    window = (*_pair(kernel), *_pair(stride), *_pair(dilation), *before, *after)
-    return Filter(given.id, seen.id, window, node.shape[0], prod(node.shape[1:]))
-
-
-def _unpadded(graph: StepGraph, x: Node) -> tuple[Node, tuple[int, int], tuple[int, int]]:
-    """The input without the border of zeros that a pass wrote around it, and that border."""
-    if x.op != "PadV3" or not x.made:
-        return x, (0, 0), (0, 0)
-    left, right, top, bottom = value(graph[x.inputs[1]])[:4]  # the last dimension comes first
-    return graph[x.inputs[0]], (top, left), (bottom, right)
-
-
-def _pair(values: Sequence[int]) -> tuple[int, int]:
-    first, *rest = values
-    return int(first), int(rest[0] if rest else first)

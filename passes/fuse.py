@@ -9,13 +9,14 @@ from mindveil.passes.bridge.kernels import available, custom
 from mindveil.passes.edits import FLOAT, Builder
 from mindveil.passes.filters import Filter, find_filters, value
 from mindveil.passes.graph import Node, StepGraph, TensorType
+from mindveil.passes.infer import Typed
 
 __all__ = ["fuse"]
 
 LIBRARY = "rows"
 
 
-def fuse(graph: StepGraph) -> StepGraph:
+def fuse(graph: StepGraph, typed: Typed) -> StepGraph:
     """The same graph, to rounding, with fewer passes over memory; the graph itself where the kernels cannot be built.
 
     Only what a pass made is replaced, after the graph was typed and found private: a kernel computes what the chain
@@ -24,7 +25,7 @@ def fuse(graph: StepGraph) -> StepGraph:
     """
     if not available(LIBRARY):
         return graph
-    fusion = _Fusion(graph)
+    fusion = _Fusion(graph, typed)
     for node in graph.operations:
         if node.made and node.stamp is None:
             fusion.replace(node)
@@ -32,21 +33,20 @@ def fuse(graph: StepGraph) -> StepGraph:
 
 
 class _Fusion:
-    def __init__(self, graph: StepGraph) -> None:
+    def __init__(self, graph: StepGraph, typed: Typed) -> None:
         self._graph = graph
         self._build = Builder(graph)
         self._instead: dict[int, int] = {}
-        self._filters = find_filters(graph)
+        self._filters = find_filters(graph, typed)
         self._rules: dict[str, Callable[[Node], int | None]] = {
             "ReduceSum": self._sum,
             "MatMul": self._weighted,
             "NanToNum": self._finite,
-            "BatchMatMul": self._terms,
         }
 
     def replace(self, node: Node) -> None:
         """Builds what stands for a node from now on, if a kernel does."""
-        rule = self._rules.get(node.op)
+        rule = self._terms if node.id in self._filters else self._rules.get(node.op)
         if rule is not None and node.type.dtype == FLOAT:
             made = rule(node)
             if made is not None:
@@ -108,12 +108,12 @@ class _Fusion:
 
     def _terms(self, node: Node) -> int | None:
         """The per-example gradient of a convolution's filter."""
-        found = self._filters.get(node.id)
-        return self._build.reshape(found.terms(self._build), node.shape) if found is not None and found.kept else None
+        found = self._filters[node.id]
+        return self._build.reshape(found.terms(self._build), node.shape) if found.kept else None
 
     def _recomputed(self, node: int) -> Filter | None:
         """The filter gradient behind some reshapes, if it is not to be kept."""
-        while self._graph[node].op == "Reshape" and self._graph[node].made:
+        while node not in self._filters and self._graph[node].op == "Reshape" and self._graph[node].made:
             node = self._graph[node].inputs[0]
         found = self._filters.get(node)
         return None if found is None or found.kept else found

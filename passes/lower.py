@@ -10,11 +10,10 @@ import numpy as np
 from mindveil.passes import filters
 from mindveil.passes.bridge.kernels import available, custom
 from mindveil.passes.edits import FLOAT, Builder
-from mindveil.passes.filters import Filter, value
+from mindveil.passes.filters import Filter, value, window_of
 from mindveil.passes.graph import Node, Shape, StepGraph, TensorType
 from mindveil.passes.infer import Typed
 from mindveil.passes.operations.patches import Window
-from mindveil.passes.operations.table import RefusedError
 from mindveil.passes.privacy import PerExample
 
 __all__ = ["lower"]
@@ -164,32 +163,14 @@ class _Lowering:
 
     def _filter_gradient(self, node: Node) -> None:
         """The sum of the gradients of all examples."""
-        dy, x = (self._graph[i] for i in node.inputs[:2])
-        found = self._window(node, x.shape[2:], dy.shape[2:], node.shape)
-        if found is None or found.kernel[1] > filters.WIDEST:
-            return
-        before, after = zip(*found.pads, strict=True)
-        window = (*found.kernel, *found.stride, *found.dilation, *before, *after)
-        rows = dy.shape[0]
-        total = Filter(dy.id, x.id, window, rows, prod(node.shape)).weighted(
-            self._build, self._build.constant("tensor", np.ones(rows, np.float32))
-        )
-        self._instead[node.id] = self._build.reshape(total, node.shape)
+        found = Filter.of(self._graph, node, self._graph[node.inputs[0]].shape[0])
+        if found is not None:
+            total = found.weighted(self._build, self._build.constant("tensor", np.ones(found.examples, np.float32)))
+            self._instead[node.id] = self._build.reshape(total, node.shape)
 
     def _gaining(self, node: Node, seen: Shape, given: Shape, weight: Shape) -> Window | None:
         """How a convolution walks, if the kernel gains by it."""
-        return self._window(node, seen, given, weight) if min(weight[:2]) >= FULL else None
-
-    def _window(self, node: Node, seen: Shape, given: Shape, weight: Shape) -> Window | None:
-        """How a convolution walks, if a kernel takes it."""
-        if int(node.attrs.get("groups", node.attrs.get("group", 1))) != 1 or len(weight) != 4:
-            return None
-        try:
-            window = Window.of(node.attrs, seen, given, weight[2:])
-        except RefusedError:
-            return None
-        # An input that is longer than what the windows meet has "zeros" below 0 behind it.
-        return window if min(p for pair in window.pads for p in pair) >= 0 else None
+        return window_of(node, seen, given, weight) if min(weight[:2]) >= FULL else None
 
     # ------------------------------------------------------------------------------------------------------ pieces
     def _rows(self, shape: Shape, begin: int) -> tuple[int, int]:

@@ -77,7 +77,7 @@ def run(graph: StepGraph, passes: Sequence[GraphPass], *, purpose: Purpose, decl
     releases = read_releases(typed)
     if purpose == "private" and not releases:
         raise PrivacyError("a private step must release something through noise, but its graph holds no noise node")
-    return Compiled(typed, fuse(lower(typed)), releases, tuple(trace))
+    return Compiled(typed, fuse(lower(typed), typed), releases, tuple(trace))
 
 
 @dataclass(frozen=True, slots=True)

@@ -120,6 +120,24 @@ void AnyLanes(const float *dy, const float *x, const Shape &s, std::vector<float
   Example<8>(dy, x, s, scratch, use);
 }
 
+// Adds a row's gradient, times a factor, to [co, ci, kh, kw].
+void Row(const float *dy, const float *x, const Shape &s, int64_t b, std::vector<float> *scratch, float factor,
+         float *out) {
+  const int64_t taps = s.Taps();
+  AnyLanes(dy + b * s.outputs * s.Positions(), x + b * s.inputs * s.height * s.width, s, scratch,
+           [&](int64_t o, int64_t c, const float *sums, int step) {
+             float *to = out + (o * s.inputs + c) * taps;
+             for (int64_t k = 0; k < taps; ++k) to[k] += factor * sums[k * step];
+           });
+}
+
+// The gradient of one example of so many rows.
+void Gradient(const float *dy, const float *x, const Shape &s, int64_t example, int64_t rows,
+              std::vector<float> *scratch, float *out) {
+  memset(out, 0, sizeof(float) * s.Size());
+  for (int64_t r = 0; r < rows; ++r) Row(dy, x, s, example * rows + r, scratch, 1.0f, out);
+}
+
 // Reads dy [B, co, oh, ow], x [B, ci, H, W] and the window, which are inputs number at, at + 1 and at + 2.
 int Read(int at, void **params, int *ndims, int64_t **shapes, const char **dtypes, Shape *s) {
   if (ndims[at] != 4 || ndims[at + 1] != 4 || ndims[at + 2] != 1 || shapes[at + 2][0] != 10) return kArguments;
@@ -141,72 +159,64 @@ int64_t Size(const int64_t *shape, int ndim) {
 
 extern "C" {
 
-// terms(dy, x, window) -> [B, co * ci * kh * kw]: the gradient of each example.
+// terms(dy, x, window) -> [E, co * ci * kh * kw]: the gradient of each of E examples, which have B / E rows each.
 int mindveil_filter_terms(int nparam, void **params, int *ndims, int64_t **shapes, const char **dtypes, void *, void *) {
   Shape s;
   if (nparam != 4) return kArguments;
   if (int code = Read(0, params, ndims, shapes, dtypes, &s)) return code;
   if (strcmp(dtypes[3], "float32")) return kTypes;
-  if (Size(shapes[3], ndims[3]) != s.batch * s.Size()) return kArguments;
+  const int64_t examples = ndims[3] == 2 ? shapes[3][0] : 0;
+  if (examples < 1 || s.batch % examples || shapes[3][1] != s.Size()) return kArguments;
   auto *dy = static_cast<const float *>(params[0]), *x = static_cast<const float *>(params[1]);
   auto *out = static_cast<float *>(params[3]);
-  const int64_t taps = s.Taps();
   std::vector<float> scratch;
-  for (int64_t b = 0; b < s.batch; ++b, out += s.Size())
-    AnyLanes(dy + b * s.outputs * s.Positions(), x + b * s.inputs * s.height * s.width, s, &scratch,
-             [&](int64_t o, int64_t c, const float *sums, int step) {
-               float *to = out + (o * s.inputs + c) * taps;
-               for (int64_t k = 0; k < taps; ++k) to[k] = sums[k * step];
-             });
+  for (int64_t e = 0; e < examples; ++e) Gradient(dy, x, s, e, s.batch / examples, &scratch, out + e * s.Size());
   return kOk;
 }
 
-// squares(dy, x, window) -> [B, 1]: the squared norm of each example's gradient, which is never written.
+// squares(dy, x, window) -> [E, 1]: the squared norm of each example's gradient, of which one at a time is kept.
 int mindveil_filter_squares(int nparam, void **params, int *ndims, int64_t **shapes, const char **dtypes, void *, void *) {
   Shape s;
   if (nparam != 4) return kArguments;
   if (int code = Read(0, params, ndims, shapes, dtypes, &s)) return code;
   if (strcmp(dtypes[3], "float32")) return kTypes;
-  if (Size(shapes[3], ndims[3]) != s.batch) return kArguments;
+  const int64_t examples = Size(shapes[3], ndims[3]);
+  if (examples < 1 || s.batch % examples) return kArguments;
   auto *dy = static_cast<const float *>(params[0]), *x = static_cast<const float *>(params[1]);
   auto *out = static_cast<float *>(params[3]);
+  std::vector<float> scratch, gradient(s.Size());
   const int64_t taps = s.Taps();
-  std::vector<float> scratch;
-  for (int64_t b = 0; b < s.batch; ++b) {
+  for (int64_t e = 0; e < examples; ++e) {
+    Gradient(dy, x, s, e, s.batch / examples, &scratch, gradient.data());
     double total = 0;
-    AnyLanes(dy + b * s.outputs * s.Positions(), x + b * s.inputs * s.height * s.width, s, &scratch,
-             [&](int64_t, int64_t, const float *sums, int step) {
-               float part = 0;
-               for (int64_t k = 0; k < taps; ++k) part += sums[k * step] * sums[k * step];
-               total += part;
-             });
-    out[b] = static_cast<float>(total);
+    for (int64_t first = 0; first < s.Size(); first += taps) {
+      float part = 0;
+      for (int64_t k = first; k < first + taps; ++k) part += gradient[k] * gradient[k];
+      total += part;
+    }
+    out[e] = static_cast<float>(total);
   }
   return kOk;
 }
 
-// weighted(w [B], dy, x, window) -> co * ci * kh * kw values: the sum of each example's gradient times its weight. An
+// weighted(w [E], dy, x, window) -> co * ci * kh * kw values: the sum of each example's gradient times its weight. An
 // example of weight 0 adds nothing, whatever it holds.
 int mindveil_filter_weighted(int nparam, void **params, int *ndims, int64_t **shapes, const char **dtypes, void *, void *) {
   Shape s;
   if (nparam != 5) return kArguments;
   if (int code = Read(1, params, ndims, shapes, dtypes, &s)) return code;
   if (strcmp(dtypes[0], "float32") || strcmp(dtypes[4], "float32")) return kTypes;
-  if (Size(shapes[0], ndims[0]) != s.batch || Size(shapes[4], ndims[4]) != s.Size()) return kArguments;
+  const int64_t examples = Size(shapes[0], ndims[0]);
+  if (examples < 1 || s.batch % examples || Size(shapes[4], ndims[4]) != s.Size()) return kArguments;
   auto *weights = static_cast<const float *>(params[0]);
   auto *dy = static_cast<const float *>(params[1]), *x = static_cast<const float *>(params[2]);
   auto *out = static_cast<float *>(params[4]);
-  const int64_t taps = s.Taps();
   memset(out, 0, sizeof(float) * s.Size());
   std::vector<float> scratch;
+  const int64_t rows = s.batch / examples;
   for (int64_t b = 0; b < s.batch; ++b) {
-    const float weight = weights[b];
-    if (weight == 0) continue;
-    AnyLanes(dy + b * s.outputs * s.Positions(), x + b * s.inputs * s.height * s.width, s, &scratch,
-             [&](int64_t o, int64_t c, const float *sums, int step) {
-               float *to = out + (o * s.inputs + c) * taps;
-               for (int64_t k = 0; k < taps; ++k) to[k] += weight * sums[k * step];
-             });
+    const float weight = weights[b / rows];
+    if (weight != 0) Row(dy, x, s, b, &scratch, weight, out);
   }
   return kOk;
 }

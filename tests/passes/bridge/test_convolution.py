@@ -114,3 +114,20 @@ def test_what_does_not_fit_is_refused(window: list[int], size: int) -> None:
     inputs: list[Any] = [dy, x, np.array(window, np.int64)]
     with pytest.raises(RuntimeError, match=r"returned [13]"):
         call_kernel("convolution", "mindveil_filter_terms", inputs, [(3, size)])
+
+
+def test_neighbouring_rows_make_one_example() -> None:
+    case = Case(6, 3, 9, (3, 3), (7, 6), pads=(1, 1, 1, 1))
+    dy, x = case.draw()
+    wanted = case.gradients(dy, x).reshape(2, 3, -1).sum(1)
+    size = wanted.shape[1]
+    inputs: list[Any] = [dy, x, case.window]
+    (terms,) = call_kernel("convolution", "mindveil_filter_terms", inputs, [(2, size)])
+    np.testing.assert_allclose(terms, wanted, rtol=1e-4, atol=1e-4)
+    (squares,) = call_kernel("convolution", "mindveil_filter_squares", inputs, [(2, 1)])
+    np.testing.assert_allclose(squares[:, 0], np.square(wanted).sum(1), rtol=1e-4)
+    weights = np.array([0.25, 1], np.float32)
+    (total,) = call_kernel("convolution", "mindveil_filter_weighted", [weights, *inputs], [(1, size)])
+    np.testing.assert_allclose(total[0], weights.astype(np.float64) @ wanted, rtol=1e-4, atol=1e-4)
+    with pytest.raises(RuntimeError, match="returned 1"):
+        call_kernel("convolution", "mindveil_filter_terms", inputs, [(4, size)])
