@@ -8,48 +8,12 @@ import warnings
 import mindspore as ms
 import numpy as np
 from measure import report
-from mindspore import Tensor, nn, ops
+from micro_batches import MicroBatches
+from mindspore import Tensor, nn
 from mindspore_networks import network
 from sizes import CLASSES, CLIP_NORM, INPUTS, LEARNING_RATE, MOMENTUM, NOISE_MULTIPLIER, VOCABULARY
 
 from mindveil.runtime import DPSGD, PrivateStep
-
-MICRO_BATCHES = 32
-
-
-class MicroBatches(nn.Cell):
-    """MindArmour's scheme: the gradient of each micro-batch is clipped, and noise is added to the sum.
-
-    It clips groups, not examples, so that it promises something else; it is here for its time only.
-    """
-
-    def __init__(self, net, loss_fn, optimizer, batch):
-        super().__init__(auto_prefix=False)
-        self.network = nn.WithLossCell(net, loss_fn)
-        self.optimizer = optimizer
-        self.weights = optimizer.parameters
-        self.gradient = ops.GradOperation(get_by_list=True)
-        self.rows = batch // MICRO_BATCHES
-        self.normal = ops.StandardNormal()
-        self.scale = NOISE_MULTIPLIER * CLIP_NORM
-
-    def construct(self, x, y):
-        loss = self.network(x, y)
-        total = ()
-        for k in range(MICRO_BATCHES):
-            part = slice(k * self.rows, (k + 1) * self.rows)
-            clipped = ops.clip_by_global_norm(self.gradient(self.network, self.weights)(x[part], y[part]), CLIP_NORM)
-            if k == 0:
-                total = clipped
-            else:
-                summed = ()
-                for a, b in zip(total, clipped, strict=True):
-                    summed += (a + b,)
-                total = summed
-        noisy = ()
-        for g in total:
-            noisy += ((g + self.scale * self.normal(g.shape)) / MICRO_BATCHES,)
-        return ops.depend(loss, self.optimizer(noisy))
 
 
 def make(variant: str, name: str, batch: int):
