@@ -10,7 +10,7 @@ CANDIDATES := $(or $(PYTHON),python3.11 python3.12 python3.10 python3 python)
 .PHONY: help demo test lint clean
 
 help:
-	@echo "make demo   train, export and attack three models on real images; the report goes to runs/"
+	@echo "make demo   train, export and attack four models on real images; the report goes to runs/"
 	@echo "make test   run every test"
 	@echo "make lint   ruff, mypy and pyright"
 	@echo "make clean  remove $(VENV) and what tools left behind; runs/ stays"

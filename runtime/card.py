@@ -26,6 +26,8 @@ class PrivacyCard:
         sampling: the sampling assumption of the accounting, in words, for instance ``Poisson, rate 0.128``.
         event: the released event, as the accountant writes it in a ledger.
         sparsity: share of zero weights among the masked parameters, at the end of training.
+        masked: names of the parameters in which weights were set to zero; in a private run they were chosen from the
+            noisy weights alone, so that the masks cost nothing.
         passes: the names of the graph passes that rewrote the training step, in order.
         noise_reproducible: a noise seed was given, so that the noise could be subtracted: for tests only.
     """
@@ -42,6 +44,7 @@ class PrivacyCard:
     dataset_size: int | None = None
     steps: int = 0
     sparsity: float = 0.0
+    masked: tuple[str, ...] = ()
     passes: tuple[str, ...] = ()
     ledger_head: str | None = None
     noise_reproducible: bool = False
@@ -76,7 +79,7 @@ class PrivacyCard:
             fields = json.loads(text)
             if fields.get("epsilon") == "inf":
                 fields["epsilon"] = float("inf")
-            for name in ("passes", "warnings"):
+            for name in ("passes", "warnings", "masked"):
                 fields[name] = tuple(fields.get(name, ()))
             return cls(**fields)
         except (TypeError, AttributeError, json.JSONDecodeError) as error:

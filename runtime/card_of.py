@@ -26,6 +26,7 @@ def card_of(step: PrivateStep, delta: float, controls: Controls | None, trace: S
         mode="suppressed" if step.masks else "public",
         steps=step.steps_done,
         sparsity=step.sparsity,
+        masked=tuple(step.masks),
         passes=tuple(t.name for t in trace),
         versions={"mindspore": ms.__version__, "numpy": np.__version__},
     )

@@ -17,11 +17,11 @@ def demo(
     seed: Seed = None,
     overwrite: Overwrite = False,
 ) -> None:
-    """Train, account for, export and attack three models, and write the report.
+    """Train, account for, export and attack four models, and write the report.
 
-    Trains LeNet5 three times: ordinary, suppressed (95 % of the weights set to zero) and with differentially private
-    gradients; exports each to ONNX and compares it with MindSpore; attacks the files under onnxruntime; and puts it all
-    on one page, runs/demo/report.html. It takes some minutes on two cores.
+    Trains LeNet5 four times: ordinary, suppressed (95 % of the weights set to zero), with differentially private
+    gradients, and with both; exports each to ONNX and compares it with MindSpore; attacks the files under onnxruntime;
+    and puts it all on one page, runs/demo/report.html. It takes some minutes on two cores.
 
     Examples:
 

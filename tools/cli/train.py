@@ -16,7 +16,9 @@ def train(
     config: Config = None,
     network: Network = None,
     data: Data = None,
-    mode: Annotated[str, typer.Option(help="public, suppressed, private, or all three: all.")] = "private",
+    mode: Annotated[
+        str, typer.Option(help="public, suppressed, private, suppressed-private, or all four: all.")
+    ] = "private",
     name: Name = "train",
     runs: Runs = None,
     epsilon: Epsilon = None,
@@ -33,8 +35,8 @@ def train(
     """Train your own network, export it, attack it and report.
 
     The network is any MindSpore Cell for images and classes. A private run uses clipped and noised gradients, and
-    stops before it would spend more than --epsilon. A suppressed run makes the model sparse and claims no epsilon. A
-    public run claims nothing.
+    stops before it would spend more than --epsilon. A suppressed run makes the model sparse and claims no epsilon;
+    a suppressed-private run does both. A public run claims nothing.
 
     Examples:
 
@@ -44,9 +46,9 @@ def train(
     """
     from mindveil.tools.jobs.main_job import MODELS
 
-    models = [m for m in MODELS if mode in (m.mode, "all")]
+    models = [m for m in MODELS if mode in (m.choice, "all")]
     if not models:
-        raise ValueError(f"--mode is {mode!r}, and must be one of {', '.join(m.mode for m in MODELS)} or all")
+        raise ValueError(f"--mode is {mode!r}, and must be one of {', '.join(m.choice for m in MODELS)} or all")
     options = {
         "network": network,
         "data.source": data,

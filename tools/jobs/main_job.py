@@ -38,22 +38,43 @@ __all__ = ["MODELS", "ModelSpec", "load_data", "run_job"]
 
 @dataclass(frozen=True, slots=True)
 class ModelSpec:
-    """A model of the job: its short name in files and ``metrics.json``, how it is trained, its title in tables."""
+    """A model of the job: its short name in files and ``metrics.json``, how it is trained, its title in tables.
+
+    Attributes:
+        choice: what ``mindveil train --mode`` calls it.
+        suppressed: weights are set to zero, in a private run too.
+        ledger: the file that a private run writes what it spends into.
+    """
 
     name: str
     mode: Mode
     title: str
+    choice: str
+    suppressed: bool = False
+    ledger: str | None = None
 
 
 MODELS: tuple[ModelSpec, ...] = (
-    ModelSpec("plain", "public", "Ordinary"),
-    ModelSpec("suppressed", "suppressed", "Suppressed"),
-    ModelSpec("dp", "private", "DP-SGD"),
+    ModelSpec("plain", "public", "Ordinary", "public"),
+    ModelSpec("suppressed", "suppressed", "Suppressed", "suppressed", suppressed=True),
+    ModelSpec("dp", "private", "DP-SGD", "private", ledger="ledger.jsonl"),
+    ModelSpec(
+        "suppressed_dp",
+        "private",
+        "Suppressed, DP-SGD",
+        "suppressed-private",
+        suppressed=True,
+        ledger="ledger_suppressed_dp.jsonl",
+    ),
 )
 #: The evaluator starts from other weights than any model that is attacked.
 EVALUATOR_SEED = 1_000
 EVALUATOR = "evaluator"
-LEDGER = "ledger.jsonl"
+#: Said of every private model where a job trains several on the same records.
+ADDS_UP = (
+    "Another model of this run was trained privately on the same records: for somebody who sees both files, their "
+    "epsilons add up."
+)
 
 
 def load_data(config: DataConfig) -> ImageData:
@@ -94,7 +115,7 @@ def run_job(
     results = RunResults(
         name=config.name,
         models={
-            m.name: _model(m.title, trained[m.name], reports[m.name], files[m.name], attacked.results[m.name], data)
+            m.name: _model(m, trained[m.name], reports[m.name], files[m.name], attacked.results[m.name], data, models)
             for m in models
         },
         references=attacked.references,
@@ -112,8 +133,8 @@ def run_job(
 
 
 def _train(config: RunConfig, model: ModelSpec, data: ImageData, folder: RunFolder, progress: Progress) -> Trained:
-    ledger = folder.path / LEDGER if model.mode == "private" else None
-    return train_model(config, model.mode, data, progress, ledger_path=ledger)
+    ledger = folder.path / model.ledger if model.ledger is not None else None
+    return train_model(config, model.mode, data, progress, suppressed=model.suppressed, ledger_path=ledger)
 
 
 @contextmanager
@@ -124,11 +145,18 @@ def _timed(stages: dict[str, float], name: str) -> Iterator[None]:
 
 
 def _model(
-    title: str, trained: Trained, report: ExportReport, path: Path, attacks: Mapping[str, AttackResult], data: ImageData
+    spec: ModelSpec,
+    trained: Trained,
+    report: ExportReport,
+    path: Path,
+    attacks: Mapping[str, AttackResult],
+    data: ImageData,
+    models: Sequence[ModelSpec],
 ) -> ModelResult:
+    several = spec.mode == "private" and len([m for m in models if m.mode == "private"]) > 1
     card, points = trained.card, [p for p in trained.history.points if p.accuracy is not None]
     return ModelResult(
-        title=title,
+        title=spec.title,
         mode=card.mode,
         accuracy=exported_accuracy(path, data),
         accuracy_n=len(data.test_images),
@@ -142,10 +170,10 @@ def _model(
         history=History(
             steps=tuple(p.step for p in points),
             epsilon=tuple(p.epsilon for p in points if p.epsilon is not None),
-            sparsity=tuple(p.sparsity for p in points) if card.mode == "suppressed" else (),
+            sparsity=tuple(p.sparsity for p in points) if spec.suppressed else (),
             accuracy=tuple(p.accuracy for p in points if p.accuracy is not None),
         ),
-        notes=card.warnings,
+        notes=card.warnings + ((ADDS_UP,) if several else ()),
     )
 
 

@@ -56,12 +56,14 @@ def train_model(
     data: ImageData,
     progress: Progress,
     *,
+    suppressed: bool | None = None,
     ledger_path: Path | None = None,
     seed: int | None = None,
 ) -> Trained:
     """Trains the configured network on ``data``.
 
     Args:
+        suppressed: also set weights to zero, as ``[suppressed]`` says, in a private run; by default as ``mode`` says.
         ledger_path: where a private run writes what it spends; a file that does not exist yet.
         seed: of the initial weights and of public batches; the configuration's by default. Private noise and Poisson
             sampling always come from the operating system.
@@ -80,13 +82,13 @@ def train_model(
     ms.set_seed(seed)
     np.random.seed(seed)
     network = load_factory(config.network)()
-    plan = _plan(config, mode, data, network, seed)
+    plan = _plan(config, mode, data, network, seed, suppressed)
     ledger = _ledger(config, plan, data, ledger_path) if mode == "private" and ledger_path else None
     loss = nn.SoftmaxCrossEntropyWithLogits(sparse=True, reduction="mean")
     optimizer = nn.SGD(network.trainable_params(), _learning_rate(plan, config, mode), momentum=plan.momentum)
     try:
         step = PrivateStep(network, loss, optimizer, plan.policies, ledger=ledger)
-        progress.begin(f"train {mode}", plan.total)
+        progress.begin(f"train {_what(mode, suppressed)}", plan.total)
         history = train(
             step,
             plan.batches,
@@ -125,10 +127,19 @@ def load_factory(name: str | None) -> Callable[[], Any]:
     return found  # type: ignore[no-any-return]
 
 
-def _plan(config: RunConfig, mode: Mode, data: ImageData, network: Any, seed: int) -> _Plan:
+def _what(mode: Mode, suppressed: bool | None) -> str:
+    return "suppressed and private" if mode == "private" and suppressed else mode
+
+
+def _plan(
+    config: RunConfig, mode: Mode, data: ImageData, network: Any, seed: int, suppressed: bool | None = None
+) -> _Plan:
     arrays = (data.train_images, data.train_labels)
     if mode == "private":
-        return _private_plan(config.private, arrays)
+        plan = _private_plan(config.private, arrays)
+        if suppressed:
+            plan.policies.insert(0, _suppression(config.suppressed, config, network, plan.total))
+        return plan
     settings = config.suppressed if mode == "suppressed" else config.public
     batches = ShuffledBatches(arrays, batch_size=settings.batch_size, epochs=settings.epochs, seed=seed)
     per_epoch = ceil(len(arrays[0]) / settings.batch_size)

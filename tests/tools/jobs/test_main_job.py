@@ -44,6 +44,10 @@ def make():
 """
 
 
+NAMES = ["plain", "suppressed", "dp", "suppressed_dp"]
+LAYERS = tuple(f"{layer}.weight" for layer in ("conv1", "conv2", "fc1", "fc2", "fc3"))
+
+
 def mindveil(*words: str, folder: Path) -> subprocess.CompletedProcess[str]:
     """One command, as a user would type it in ``folder``."""
     return subprocess.run(
@@ -95,8 +99,8 @@ def metrics(folder: Path) -> dict[str, Any]:
 def test_every_promised_file_is_there(run: tuple[Path, str]) -> None:
     folder, printed = run
     names = {p.name for p in folder.iterdir()}
-    wanted = {"metrics.json", "report.html", "ledger.jsonl", "evaluator.onnx"}
-    wanted |= {f"{m}.{ending}" for m in ("plain", "suppressed", "dp") for ending in ("onnx", "ckpt")}
+    wanted = {"metrics.json", "report.html", "ledger.jsonl", "ledger_suppressed_dp.jsonl", "evaluator.onnx"}
+    wanted |= {f"{m}.{ending}" for m in NAMES for ending in ("onnx", "ckpt")}
     assert wanted <= names
     assert len([n for n in names if n.endswith(".png")]) >= 6
     assert not [n for n in names if n.startswith(".") or n.endswith(".partial")]
@@ -107,7 +111,7 @@ def test_every_promised_file_is_there(run: tuple[Path, str]) -> None:
 def test_the_metrics_have_the_promised_form_and_agree_with_the_files(run: tuple[Path, str], data: Path) -> None:
     folder, _ = run
     found = metrics(folder)
-    assert list(found["models"]) == ["plain", "suppressed", "dp"]
+    assert list(found["models"]) == NAMES
     archive = np.load(data)
     for name, model in found["models"].items():
         file = folder / f"{name}.onnx"
@@ -122,27 +126,40 @@ def test_the_metrics_have_the_promised_form_and_agree_with_the_files(run: tuple[
         right = ModelRunner.of(file)(archive["test_images"]).argmax(1) == archive["test_labels"]
         assert model["accuracy"] == pytest.approx(right.mean())
         assert model["onnx_max_abs_difference"] < 1e-3
-    plain, suppressed, dp = found["models"].values()
+    plain, suppressed, dp, both = found["models"].values()
     assert plain["epsilon"] is None
     assert suppressed["epsilon"] is None
     assert 0.94 <= suppressed["sparsity"] <= 0.96
     assert 7.5 < dp["epsilon"] <= 8
-    assert dp["delta"] == 1e-5
+    assert dp["delta"] == both["delta"] == 1e-5
+    assert both["epsilon"] == dp["epsilon"]
+    assert 0.94 <= both["sparsity"] <= 0.96
+    assert both["onnx_bytes"] < plain["onnx_bytes"] / 4
     assert suppressed["onnx_bytes"] < plain["onnx_bytes"] / 4
     assert {"black", "class_mean", "random_same_class"} <= set(found["references"])
     assert {"versions", "seconds", "command"} <= set(found)
     assert found["command"].startswith("mindveil")
 
 
-def test_the_ledger_holds_what_the_card_says(run: tuple[Path, str]) -> None:
+@pytest.mark.parametrize(
+    ("name", "file", "passes"),
+    [
+        ("dp", "ledger.jsonl", ("clip", "noise", "average")),
+        ("suppressed_dp", "ledger_suppressed_dp.jsonl", ("clip", "noise", "mask", "average")),
+    ],
+)
+def test_the_ledger_holds_what_the_card_says(
+    run: tuple[Path, str], name: str, file: str, passes: tuple[str, ...]
+) -> None:
     folder, _ = run
-    card = inspect(folder / "dp.onnx").card
-    with Ledger.open(folder / "ledger.jsonl") as ledger:
+    card = inspect(folder / f"{name}.onnx").card
+    with Ledger.open(folder / file) as ledger:
         assert ledger.records == 5
         assert card is not None
         assert card.epsilon == pytest.approx(ledger.epsilon(1e-5), rel=1e-6)
         assert card.ledger_head == ledger.head
-    assert card.passes[:2] == ("clip", "noise")
+    assert card.passes[: len(passes)] == passes
+    assert card.masked == (LAYERS if name == "suppressed_dp" else ())
 
 
 def test_the_report_stands_alone(run: tuple[Path, str]) -> None:
@@ -193,7 +210,7 @@ def test_a_network_of_the_users_own_is_trained_exported_and_attacked(tmp_path: P
     [
         (["demo", "--data", "nowhere"], "nowhere"),
         (["train", "--network", "no.such:thing"], "cannot be loaded"),
-        (["train", "--mode", "secret"], "must be one of public, suppressed, private or all"),
+        (["train", "--mode", "secret"], "must be one of public, suppressed, private, suppressed-private or all"),
         (["demo", "--runs", "/proc/nothing"], "cannot be written"),
         (["explain", "--shape", "one"], "whole numbers above 0"),
     ],
