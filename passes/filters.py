@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from mindveil.passes.bridge.kernels import available, custom
+from mindveil.passes.bridge.kernels import WIDEST_FILTER, available, custom
 from mindveil.passes.edits import FLOAT, Builder
 from mindveil.passes.graph import Constant, Node, Shape, StepGraph, TensorType
 from mindveil.passes.infer import Typed
@@ -16,12 +16,9 @@ from mindveil.passes.operations.patches import Window
 from mindveil.passes.operations.table import RefusedError
 from mindveil.passes.privacy import PerExample
 
-__all__ = ["LIBRARY", "WIDEST", "Filter", "find_filters", "value", "window_of"]
+__all__ = ["LIBRARY", "Filter", "find_filters", "value", "window_of"]
 
 LIBRARY = "convolution"
-
-#: The kernel keeps the taps of one row in registers.
-WIDEST = 8
 
 #: Gradients of single examples are kept up to so many bytes in all; the largest beyond that are computed twice instead,
 #: once for their norm and once for their weighted sum.
@@ -51,7 +48,7 @@ class Filter:
         """The gradient that a Conv2DBackpropFilter computes, if the kernels take it."""
         given, seen = (graph[i] for i in node.inputs[:2])
         window = window_of(node, seen.shape[2:], given.shape[2:], node.shape)
-        if window is None or window.kernel[1] > WIDEST or given.shape[0] % examples:
+        if window is None or window.kernel[1] > WIDEST_FILTER or given.shape[0] % examples:
             return None
         if {given.type.dtype, seen.type.dtype} != {FLOAT}:
             return None

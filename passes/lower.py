@@ -25,9 +25,9 @@ FULL = 16
 def lower(typed: Typed) -> StepGraph:
     """The same step, to rounding, with faster kernels for what MindSpore's own take long for on the CPU.
 
-    Group and layer normalisation with their gradients, gradients of maximum pooling without overlap, and convolutions
-    that fill a register. Whatever no kernel takes, or cannot be built here, stays as it is. The graph was typed and
-    found private before: a kernel computes what the operation did.
+    Group and layer normalisation with their gradients, gradients of maximum pooling without padding, and
+    convolutions that fill a register. Whatever no kernel takes, or cannot be built here, stays as it is. The graph was
+    typed and found private before: a kernel computes what the operation did.
 
     The gradients of a normalisation's scale and shift come out of its kernel for each example, so that what the passes
     built for them (`Node.role`) is replaced as well.
@@ -132,9 +132,9 @@ class _Lowering:
     # -------------------------------------------------------------------------------------- pooling and convolution
     def _max_pool_grad(self, node: Node) -> None:
         window, stride = (tuple(node.attrs[k])[-2:] for k in ("kernel_size", "strides"))
-        if window != stride or node.attrs.get("pad_mode") not in (2, "valid", "VALID") or len(node.shape) != 4:
+        if node.attrs.get("pad_mode") not in (2, "valid", "VALID") or len(node.shape) != 4:
             return
-        inputs = [*node.inputs[:3], self._ints(window)]
+        inputs = [*node.inputs[:3], self._ints([*window, *stride])]
         self._instead[node.id] = self._kernel("pooling", "mindveil_max_pool_grad", inputs, node.type)
 
     def _convolution(self, node: Node) -> None:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import time
 import uuid
 import warnings
 from collections.abc import Callable
+from dataclasses import dataclass
 
 from mindspore import Tensor
 
@@ -17,7 +19,18 @@ from mindveil.runtime.environment import refuse_bypass
 from mindveil.runtime.marker import MindveilStep
 from mindveil.runtime.step_cell import Kind, Parts, StepCell
 
-__all__ = ["Guard", "kernels_work"]
+__all__ = ["CompileTime", "Guard", "kernels_work"]
+
+
+@dataclass(frozen=True, slots=True)
+class CompileTime:
+    """What the last compilation of a step took, in seconds; ``passes`` is the part that was this product's own."""
+
+    total: float
+    passes: float
+
+    def __str__(self) -> str:
+        return f"compiled in {self.total:.2f} s, {self.passes:.2f} s of it in the passes"
 
 
 def kernels_work() -> bool:
@@ -44,6 +57,8 @@ class Guard:
         self._seen: Compiled | None = None
         self._refusal: PrivacyError | None = None
         self._approved: dict[str, Compiled] = {}
+        self._in_passes = 0.0
+        self.compile_time: CompileTime | None = None
         marker = None
         if rewrite is not None:
             plugin.load()
@@ -80,6 +95,7 @@ class Guard:
     def _approve(self, act: Callable[[], object]) -> Compiled:
         """Compiles by ``act``, and finds the graph it ended with among those that the passes rewrote."""
         self._seen = self._refusal = None
+        began = time.perf_counter()
         try:
             act()
         except RuntimeError:
@@ -89,6 +105,7 @@ class Guard:
         phase = self.cell.current_phase
         if self._seen is not None:
             self._approved[phase] = self._seen
+            self.compile_time = CompileTime(time.perf_counter() - began, self._in_passes)
         if phase not in self._approved:
             raise PrivacyError(
                 "MindSpore compiled this step without calling the graph passes; nothing of it may be used"
@@ -96,6 +113,13 @@ class Guard:
         return self._approved[phase]
 
     def _on_compile(self, document: plugin.Document) -> plugin.Edits:
+        began = time.perf_counter()
+        try:
+            return self._edited(document)
+        finally:
+            self._in_passes = time.perf_counter() - began
+
+    def _edited(self, document: plugin.Document) -> plugin.Edits:
         graph = read_graph(document)
         if self._rewrite is None:
             raise PrivacyError("a step without passes cannot carry a marker")

@@ -11,6 +11,7 @@ from mindspore.train import Model
 from mindspore.train.callback import RunContext, _CallbackManager, _InternalCallbackParam
 
 from mindveil.accountant import Ledger
+from mindveil.runtime.callbacks import check_callbacks
 from mindveil.runtime.losses import LossFn
 from mindveil.runtime.policies import Policy
 from mindveil.runtime.sampling import check_sampling
@@ -62,6 +63,7 @@ class PrivateModel(Model):
             dataset_sink_mode: must be off: a sunk step would run many updates between two looks at the budget.
 
         Raises:
+            PrivacyError: a callback of a private run decides by the training loss, which is not released.
             MismatchError: the batches are sampled otherwise than the policy accounts for.
             ValueError: ``dataset_sink_mode`` is on.
         """
@@ -70,6 +72,8 @@ class PrivateModel(Model):
                 "dataset_sink_mode=True is not possible: the budget is checked before every step; set False"
             )
         check_sampling(self.step, train_dataset, epoch)
+        if self.step.private:
+            check_callbacks(callbacks)
         per_epoch = _steps_per_epoch(train_dataset, epoch)
         parameters = self._callback_parameters(epoch, per_epoch, train_dataset)
         context = RunContext(parameters)

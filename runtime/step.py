@@ -265,8 +265,13 @@ class PrivateStep(nn.Cell):
         return self.released.epsilon(delta) if self.private else float("inf")
 
     def explain(self) -> str:
-        """The typed graph of the last compiled step, as a table: where each gradient is clipped, noised and masked."""
-        return explain(self._last_graph())
+        """The typed graph of the last compiled step, as a table: where each gradient is clipped, noised and masked.
+
+        The last line says how long the compilation took, and the passes' share of it.
+        """
+        compiled = self._last_graph()
+        times = [g.compile_time for g in self._guards.values() if g.compiled is compiled]
+        return "\n".join([explain(compiled), *map(str, times)])
 
     def picture(self) -> str:
         """The same as an SVG picture: each gradient's way from the examples to its Parameter."""

@@ -10,9 +10,11 @@ from mindveil.passes.bridge.build import BuildError, kernel_library
 from mindveil.passes.bridge.plugin import PluginError
 from mindveil.passes.graph import Constant
 
-__all__ = ["NOISE", "SECRET_SLOT", "available", "custom", "seeded_slot"]
+__all__ = ["NOISE", "SECRET_SLOT", "WIDEST_FILTER", "available", "custom", "seeded_slot"]
 
 NOISE = "mindveil_noise"
+#: The kernel for filter gradients keeps the taps of one row in registers.
+WIDEST_FILTER = 8
 #: The key of this slot comes from the operating system and never leaves the kernel.
 SECRET_SLOT = 0
 _HEADERS = {"noise": ("gauss.h",)}

@@ -5,6 +5,7 @@ from __future__ import annotations
 from math import prod
 from typing import Any
 
+from mindveil.passes.bridge.kernels import WIDEST_FILTER, available
 from mindveil.passes.graph import Node
 from mindveil.passes.operations.cost import ghost_pays
 from mindveil.passes.operations.patches import Window, patches
@@ -90,6 +91,8 @@ def _gradient(swapped: bool) -> Operation:
     def norm(terms: Any, node: Node) -> int | None:
         """Ghost norms with one row for each output position, where they are cheaper.
 
+        They never are where a kernel computes the gradients without unfolding the input.
+
         Source: Bu, Mao and Xu 2022, "Scalable and efficient training of large convolutional neural networks with
         differential privacy".
         """
@@ -97,6 +100,8 @@ def _gradient(swapped: bool) -> Operation:
         given = node.inputs[1 if swapped else 0]
         groups = int(node.attrs.get("groups", node.attrs.get("group", 1)))
         rows = prod(view.shape(given)[2:]) * (view.shape(given)[0] // terms.batch)
+        if groups == 1 and len(node.shape) == 4 and node.shape[3] <= WIDEST_FILTER and available("convolution"):
+            return None
         if not ghost_pays(rows, node.shape[0] // groups, prod(node.shape[1:]), terms.batch * groups):
             return None
         left, right, _ = _sides(terms, node, swapped)

@@ -16,6 +16,7 @@ LAYERS = ("accountant", "passes", "runtime", "tools")
 MINDSPORE_FILES = {
     "passes/bridge/plugin.py",
     "runtime/bound_marker.py",
+    "runtime/callbacks.py",
     "runtime/card_of.py",
     "runtime/checking.py",
     "runtime/checkpoint.py",

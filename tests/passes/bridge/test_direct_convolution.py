@@ -64,21 +64,23 @@ def test_a_filter_that_does_not_fit_is_refused() -> None:
 
 
 @pytest.mark.parametrize("sides", [(4, 6), (5, 7)])
-def test_the_first_maximum_of_a_window_takes_the_gradient(sides: tuple[int, int]) -> None:
+@pytest.mark.parametrize("stride", [(2, 2), (1, 1), (2, 1), (3, 3)])
+def test_the_first_maximum_of_a_window_takes_the_gradient(sides: tuple[int, int], stride: tuple[int, int]) -> None:
     x = np.round(draw(2, 3, *sides))  # with equal values in many windows
-    high, wide = sides[0] // 2, sides[1] // 2
-    windows = x[:, :, : 2 * high, : 2 * wide].reshape(2, 3, high, 2, wide, 2).transpose(0, 1, 2, 4, 3, 5)
-    flat = windows.reshape(2, 3, high, wide, 4)
-    y, dy = flat.max(-1), draw(2, 3, high, wide)
+    windows = np.lib.stride_tricks.sliding_window_view(x, (2, 2), axis=(2, 3))[:, :, :: stride[0], :: stride[1]]
+    flat = windows.reshape(*windows.shape[:4], 4)
+    y = flat.max(-1)
+    dy = draw(*y.shape)
     wanted = np.zeros_like(x)
     for n, c, i, j in np.ndindex(*y.shape):
         k = flat[n, c, i, j].argmax()
-        wanted[n, c, 2 * i + k // 2, 2 * j + k % 2] = dy[n, c, i, j]
-    (dx,) = call_kernel("pooling", "mindveil_max_pool_grad", [x, y, dy, np.array([2, 2], np.int64)], [x.shape])
-    np.testing.assert_array_equal(dx, wanted)
+        wanted[n, c, stride[0] * i + k // 2, stride[1] * j + k % 2] += dy[n, c, i, j]
+    window = np.array([2, 2, *stride], np.int64)
+    (dx,) = call_kernel("pooling", "mindveil_max_pool_grad", [x, y, dy, window], [x.shape])
+    np.testing.assert_allclose(dx, wanted, atol=1e-6)
 
 
 def test_windows_beyond_the_input_are_refused() -> None:
-    inputs: list[Any] = [draw(2, 3, 4, 6), draw(2, 3, 2, 3), draw(2, 3, 2, 3), np.array([2, 3], np.int64)]
+    inputs: list[Any] = [draw(2, 3, 4, 6), draw(2, 3, 2, 3), draw(2, 3, 2, 3), np.array([2, 3, 2, 3], np.int64)]
     with pytest.raises(RuntimeError, match="returned 1"):
         call_kernel("pooling", "mindveil_max_pool_grad", inputs, [(2, 3, 4, 6)])
