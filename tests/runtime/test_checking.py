@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import xml.etree.ElementTree as ElementTree
 
 import numpy as np
@@ -90,5 +91,8 @@ def test_the_picture_shows_every_parameter_and_its_stages(digits: ImageData, pol
     assert texts.count("mask") == (5 if policies == "both" else 0)
     assert texts.count("over 4") == len(names)
     table = step.explain()
+    found = re.fullmatch(r"compiled in (\S+) s, (\S+) s of it in the passes", table.splitlines()[-1])
+    assert found
+    assert 0 < float(found[2]) < float(found[1])
     assert all(f"\n{name}" in table for name in names)
     assert "returned and not released" in table

@@ -8,9 +8,10 @@ import numpy as np
 import pytest
 from mindspore import dataset as ds
 from mindspore import nn
-from mindspore.train import Accuracy, Callback
+from mindspore.train import Accuracy, Callback, EarlyStopping, ReduceLROnPlateau
 
 from mindveil.accountant import MismatchError, PrivacyWarning
+from mindveil.passes.privacy import PrivacyError
 from mindveil.runtime import DPSGD, PoissonBatches, PrivateModel, ShuffledBatches, Suppression
 
 LOSS = nn.SoftmaxCrossEntropyWithLogits(sparse=True, reduction="mean")
@@ -89,3 +90,16 @@ def test_sink_mode_is_refused() -> None:
     model = PrivateModel(network, LOSS, nn.SGD(network.trainable_params(), 0.1))
     with pytest.raises(ValueError, match="the budget is checked before every step"):
         model.train(1, ShuffledBatches(arrays(), batch_size=10, epochs=1, seed=0), dataset_sink_mode=True)
+
+
+@pytest.mark.parametrize("callback", [ReduceLROnPlateau(monitor="loss"), EarlyStopping(monitor="train_loss")])
+def test_callbacks_that_decide_by_the_training_loss_are_refused(callback: Callback) -> None:
+    network = nn.Dense(5, 2)
+    policy = DPSGD(1.0, 0.8, sampling_rate=0.5, dataset_size=RECORDS)
+    model = PrivateModel(network, LOSS, nn.SGD(network.trainable_params(), 0.5), policies=[policy])
+    batches = PoissonBatches(arrays(), sampling_rate=0.5, physical_batch=40, steps=2)
+    with pytest.raises(PrivacyError, match=r"watches '(train_)?loss', which"):
+        model.train(1, batches, callbacks=[callback])
+    assert model.step.steps_done == 0
+    model.train(1, batches, callbacks=EarlyStopping(monitor="eval_loss"))
+    assert model.step.steps_done == 2

@@ -64,6 +64,7 @@ def _decisions(monkeypatch: pytest.MonkeyPatch, family: str, forced: bool | None
 def test_the_cost_model_chooses_and_the_other_choice_agrees(
     monkeypatch: pytest.MonkeyPatch, family: str, ghost: bool
 ) -> None:
+    monkeypatch.setattr(convolution, "available", lambda library: False)  # the choice is that of the plain graph
     case = (GHOST if ghost else MADE)[family]
     chosen = _decisions(monkeypatch, family, None)
     first = update(case)
@@ -73,6 +74,12 @@ def test_the_cost_model_chooses_and_the_other_choice_agrees(
     assert set(forced) == {not ghost}
     for a, b in zip(first, second, strict=True):
         np.testing.assert_allclose(a, b, rtol=2e-5, atol=1e-6 * float(np.abs(a).max()))
+
+
+def test_gradients_that_a_kernel_computes_are_never_ghosts(monkeypatch: pytest.MonkeyPatch) -> None:
+    chosen = _decisions(monkeypatch, "convolution", None)
+    update(GHOST["convolution"])
+    assert not chosen
 
 
 def test_one_row_an_example_never_makes_the_term() -> None:
