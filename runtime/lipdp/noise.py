@@ -76,7 +76,8 @@ def secure_normal(shape: tuple[int, ...]) -> NDArray[np.float64]:
     pairs = (count + 1) // 2
     radius = np.sqrt(-2 * np.log(_uniform(pairs)))
     angle = 2 * np.pi * _uniform(pairs)
-    return np.concatenate([radius * np.cos(angle), radius * np.sin(angle)])[:count].reshape(shape)
+    both = np.concatenate([radius * np.cos(angle), radius * np.sin(angle)])
+    return np.asarray(both[:count].reshape(shape))
 
 
 def secure_laplace(scale: float, count: int) -> NDArray[np.float64]:
@@ -87,7 +88,7 @@ def secure_laplace(scale: float, count: int) -> NDArray[np.float64]:
 def _uniform(count: int) -> NDArray[np.float64]:
     """In (0, 1]: multiples of 2^-53, without 0."""
     words = np.frombuffer(os.urandom(8 * count), np.uint64) >> np.uint64(11)
-    return (words.astype(np.float64) + 1) * _WORD
+    return np.asarray((words.astype(np.float64) + 1) * _WORD)
 
 
 def _named(bounds: Mapping[str, float], variables: Sequence[Any]) -> dict[str, float]:

@@ -45,7 +45,7 @@ class RulesStep(nn.Cell):
         self._parameters = [layer.parameter() for layer in model.layers_forward_order() if layer.has_parameters()]
         self._settled: dict[str, NDArray[np.float32]] = {}
         self._waiting: list[Any] = []  # sums over the physical batches of an unfinished logical one
-        self._gradients = ms.value_and_grad(_Losses(model, model.loss), None, self._parameters, has_aux=True)
+        self._gradients = [_Gradients(model, model.loss, self._parameters)]  # in a list, as the model
         trained = {p.name for p in model.optimizer.parameters}
         if trained != {p.name for p in self._parameters}:
             raise ValueError(f"the optimizer trains {sorted(trained)}, and must train every parameter of the model")
@@ -96,7 +96,7 @@ class RulesStep(nn.Cell):
         given = np.ones(len(x), np.float32) if weights is None else np.asarray(_array(weights), np.float32)
         if given.shape != (len(x),) or not ((given >= 0) & (given <= 1)).all():
             raise ValueError("weights must hold one number in [0, 1] for each example")
-        (total, losses), gradients = self._gradients(x, y, Tensor(given))
+        (total, losses), gradients = self._gradients[0](x, y, Tensor(given))
         return total / max(float(given.sum()), 1.0), losses, gradients
 
     def settle(self) -> None:
@@ -133,14 +133,22 @@ class RulesStep(nn.Cell):
         return tuple(noised)
 
 
-class _Losses(nn.Cell):
-    """The weighted sum of the examples' losses, and the losses."""
+class _Gradients(nn.Cell):
+    """The weighted sum of the examples' losses, the losses, and the sums of their gradients.
 
-    def __init__(self, network: nn.Cell, loss: nn.Cell) -> None:
+    A Cell, because a bare function of ``value_and_grad`` goes on with the old values where weights are set.
+    """
+
+    def __init__(self, network: nn.Cell, loss: nn.Cell, parameters: list[Any]) -> None:
         super().__init__(auto_prefix=False)
         self.network, self.loss = network, loss
+        self.gradients = ms.value_and_grad(self.forward, None, parameters, has_aux=True)
 
-    def construct(self, images: Tensor, labels: Tensor, weights: Tensor) -> tuple[Tensor, Tensor]:
+    def construct(self, images: Tensor, labels: Tensor, weights: Tensor) -> Any:
+        return self.gradients(images, labels, weights)
+
+    def forward(self, images: Tensor, labels: Tensor, weights: Tensor) -> tuple[Tensor, Tensor]:
+        """What is differentiated, and the losses."""
         losses = self.loss(self.network(images), labels)
         return (losses * weights).sum(), losses
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from math import sqrt
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,7 +16,7 @@ _UNIT = float(np.finfo(np.float64).eps)
 _CLOSE = 1.5
 
 
-def spectral_bound(matrix: NDArray[np.floating]) -> float:
+def spectral_bound(matrix: NDArray[Any]) -> float:
     """An upper bound of the largest singular value of ``matrix [m, n]``, tight to about 1e-10.
 
     The eigenvalues of the smaller Gram matrix in float64, plus what rounding can have hidden: at most
@@ -32,9 +33,7 @@ def spectral_bound(matrix: NDArray[np.floating]) -> float:
     return sqrt(_largest(wide @ wide.T, wide))
 
 
-def spectral_project(
-    matrix: NDArray[np.floating], radius: float = 1.0, *, orthogonal: bool = True
-) -> NDArray[np.float32]:
+def spectral_project(matrix: NDArray[Any], radius: float = 1.0, *, orthogonal: bool = True) -> NDArray[np.float32]:
     """A float32 matrix near ``matrix`` whose largest singular value is at most ``radius``, exactly.
 
     With ``orthogonal`` all singular values are drawn towards ``radius`` by rounds of ``A <- 1.5 A - 0.5 A A^T A``. The
@@ -66,7 +65,7 @@ def spectral_project(
     return np.ascontiguousarray(result * (radius / (1 + slack)), np.float32)
 
 
-def frobenius_project(matrix: NDArray[np.floating]) -> NDArray[np.float32]:
+def frobenius_project(matrix: NDArray[Any]) -> NDArray[np.float32]:
     """``matrix`` scaled to a Frobenius norm of 1, or just below after rounding to float32.
 
     Raises:

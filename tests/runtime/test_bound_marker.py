@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import mindspore as ms
 import numpy as np
 import pytest
@@ -48,7 +50,7 @@ class Step(nn.Cell):
         super().__init__(auto_prefix=False)
         self.gradient = ms.value_and_grad(network, None, [network.w])
 
-    def construct(self, x: Tensor) -> tuple[Tensor, Tensor]:
+    def construct(self, x: Tensor) -> Any:
         return self.gradient(x)
 
 

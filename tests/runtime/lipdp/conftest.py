@@ -36,6 +36,17 @@ class Product(nn.Cell):
         return (y * dy).sum(), y
 
 
+class Gradient(nn.Cell):
+    """Its gradient: a Cell, which reads weights anew at each call, as a bare function would not."""
+
+    def __init__(self, layer: nn.Cell, weights: list[Any]) -> None:
+        super().__init__(auto_prefix=False)
+        self.gradient = ms.value_and_grad(Product(layer), 0, weights or None, has_aux=True)
+
+    def construct(self, x: Tensor, dy: Tensor) -> Any:
+        return self.gradient(x, dy)
+
+
 @dataclass(frozen=True)
 class Probe:
     """One layer: its output, and its cotangents at input and parameter, for batches of one shape."""
@@ -60,6 +71,6 @@ def probe() -> Callable[[Any, tuple[int, ...]], Probe]:
     def make(layer: Any, shape: tuple[int, ...]) -> Probe:
         outside = layer.build(shape)
         weights = list(layer.trainable_params())
-        return Probe(ms.value_and_grad(Product(layer), 0, weights or None, has_aux=True), weights, outside)
+        return Probe(Gradient(layer, weights), weights, outside)
 
     return make
