@@ -25,6 +25,8 @@ class Clip:
     An example whose gradient is not finite contributes nothing, so that the bound holds whatever one record holds. The
     weights w are held inside [0, 1].
 
+    Where a parameter has a mask, g_i is what the mask leaves of the gradient: suppressed weights take no part of C.
+
     Attributes:
         style: how one gradient is bounded.
         counted: also count the examples that stay below C, for adaptive clipping: ``sum_i w_i ([|g_i| <= C] - 1/2)``,
@@ -44,7 +46,11 @@ class Clip:
         wanted = _clippable(graph, types, marker)
         build = Builder(graph)
         terms = Terms(build, types, typed.batch)
-        squared = {name: terms.norm(gradient) for name, gradient in wanted.items()}
+        masks = marker.masks
+        squared = {
+            name: terms.masked_norm(gradient, masks[name]) if name in masks else terms.norm(gradient)
+            for name, gradient in wanted.items()
+        }
         total = terms.add(list(squared.values()))
         weights = _usable_weights(build, total, marker, typed.batch)
         clipped = dict(marker.gradients)
@@ -53,7 +59,10 @@ class Clip:
             group = terms.add([squared[n] for n in names])
             factors = build.binary("Mul", self._factor(build, group, marker, share), weights)
             for name in names:
-                clipped[name] = build.stamp(terms.weighted(wanted[name], factors), bound)
+                sums = terms.weighted(wanted[name], factors)
+                if name in masks:
+                    sums = build.binary("Mul", sums, masks[name])
+                clipped[name] = build.stamp(sums, bound)
         result = with_gradients(build, marker, clipped)
         if self.counted:
             result = with_count(build, marker, _count(build, total, weights, marker, terms))

@@ -75,6 +75,23 @@ class Terms:
                 return ghost
         return self.squares(self.values(node))
 
+    def masked_norm(self, node: int, mask: int) -> int:
+        """``[B, 1]`` float32: the squared norm of what a mask of zeros and ones leaves of each example's term.
+
+        Raises:
+            PrivacyError: see `norm`.
+        """
+        n = self.build[node]
+        entry = OPERATIONS[n.op]
+        if n.type.dtype == FLOAT and entry.masked is not None and not self._summed_inputs(n):
+            ghost = self._guarded(n, lambda: entry.masked(self, n, mask) if entry.masked else None)
+            if ghost is not None:
+                return ghost
+        if n.type.dtype != FLOAT:
+            return self.norm(node)  # which refuses it
+        lead = self.build.reshape(mask, (1, *n.shape))
+        return self.squares(self.build.binary("Mul", self.values(node), lead))
+
     def weighted(self, node: int, weights: int) -> int:
         """The sum over examples of ``weights`` (``[B, 1]``) times the term, in float32.
 

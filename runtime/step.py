@@ -56,8 +56,8 @@ class PrivateStep(nn.Cell):
             their sum.
         optimizer: any optimizer Cell over trained parameters of the network, with ``loss_scale`` 1: the step owns the
             scale of the loss.
-        policies: `DPSGD`, `Suppression`, both, or none for ordinary training. Masks act on the noisy gradient,
-            whatever the order.
+        policies: `DPSGD`, `Suppression`, both, or none for ordinary training. Masks act on each example's gradient
+            before it is clipped, and on the noisy one, whatever the order.
         ledger: where the spent budget is written, before each update; without one the events are kept in memory only.
         lower: use this product's kernels without any policy too, where they are faster than MindSpore's; steps with a
             policy always do. The results are equal to rounding. Where no kernel can be built, the step warns.

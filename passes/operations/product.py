@@ -148,6 +148,20 @@ def _norm(terms: Any, node: Node) -> int | None:
     return result
 
 
+def _masked(terms: Any, node: Node, mask: int) -> int | None:
+    """With one row an example, ``sum_ij m_ij (a_i b_j)^2`` is a product of matrices: ``(a^2 M) . b^2``."""
+    if len(node.shape) != 2:
+        return None
+    a, b, ta, _ = _operands(terms, node)
+    build, (m, n) = terms.build, node.shape
+    if build[a].shape[-2 if ta else -1] != 1:
+        return None
+    squares = [build.unary("Square", build.reshape(s, (terms.batch, size))) for s, size in ((a, m), (b, n))]
+    met = build.binary("Mul", build.matmul(squares[0], mask), squares[1])
+    result: int = build.total(met, [1], keep=True)
+    return result
+
+
 def _scaled(view: View, node: Node) -> int:
     """The smaller of the per-example operands is weighted."""
     sides = [k for k in (0, 1) if isinstance(view.types[node.inputs[k]], PerExample)]
@@ -161,7 +175,7 @@ def _size(shape: tuple[int, ...]) -> int:
     return size
 
 
-_PRODUCT = Operation(_product, terms=_terms, norm=_norm, scaled=_scaled, linear=_linear)
+_PRODUCT = Operation(_product, terms=_terms, norm=_norm, masked=_masked, scaled=_scaled, linear=_linear)
 
 PRODUCT: dict[str, Operation] = {
     "MatMul": _PRODUCT,

@@ -158,6 +158,7 @@ class Operation:
         effect: ``random`` and ``state`` operations are never merged, moved or dropped by a pass.
         terms: for an operation that sums over examples: the terms, one for each example.
         norm: the squared norms of the terms, ``[B, 1]``, without making the terms; None where that does not pay.
+        masked: the same of what a mask of zeros and ones, of the shape of the sum, leaves of each term.
         scaled: position of the input in which a contraction is linear, and which may be weighted by example.
         linear: for an operation that keeps a sum over examples a sum: the same operation on the terms. An operation
             without one never sees a sum over examples.
@@ -171,6 +172,7 @@ class Operation:
     effect: Literal["pure", "random", "state"] = "pure"
     terms: TermsRule | None = None
     norm: Callable[[Any, Node], int | None] | None = None
+    masked: Callable[[Any, Node, int], int | None] | None = None
     scaled: Callable[[View, Node], int] | None = None
     linear: LinearRule | None = None
     isometric: bool = False

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -111,3 +112,24 @@ def test_unknown_layers_are_named() -> None:
 def test_a_sparsity_is_a_share(sparsity: float) -> None:
     with pytest.raises(ValueError, match="must be in \\[0, 1\\)"):
         Suppression(sparsity=sparsity, steps=5)
+
+
+@pytest.mark.filterwarnings("ignore:noise_multiplier is 0:mindveil.accountant.PrivacyWarning")
+def test_suppressed_weights_take_no_part_of_the_clip_norm(
+    digits: ImageData, example_gradients: Callable[..., Any], clipped_sum: Callable[..., Any]
+) -> None:
+    network, images, labels = LeNet5(), digits.train_images[:4], digits.train_labels[:4]
+    policies: list[Policy] = [Suppression(0.9, steps=1, every=1), DPSGD(0.5, 0.0, 1.0, 4)]
+    step = PrivateStep(network, LOSS, nn.SGD(network.trainable_params(), 1.0), policies)
+    step(images, labels)
+    masks, names = step.masks, [p.name for p in network.trainable_params()]
+    kept = [masks[n] if n in masks else np.ones(1) for n in names]
+    assert 0.89 < step.sparsity < 0.91
+    found = [[g * k for g, k in zip(one, kept, strict=True)] for one in example_gradients(network, images, labels)]
+    wanted = clipped_sum(found, np.ones(4), 0.5)
+    before = [p.asnumpy().copy() for p in network.trainable_params()]
+    step(images, labels)
+    for old, parameter, clipped in zip(before, network.trainable_params(), wanted, strict=True):
+        np.testing.assert_allclose(4 * (old - parameter.asnumpy()), clipped, atol=2e-6)
+    norms = [np.sqrt(sum(float(np.square(g).sum()) for g in one)) for one in found]
+    assert min(norms) > 0.5  # so that each of them was clipped
