@@ -67,7 +67,8 @@ def test_a_filter_that_does_not_fit_is_refused() -> None:
 @pytest.mark.parametrize("stride", [(2, 2), (1, 1), (2, 1), (3, 3)])
 def test_the_first_maximum_of_a_window_takes_the_gradient(sides: tuple[int, int], stride: tuple[int, int]) -> None:
     x = np.round(draw(2, 3, *sides))  # with equal values in many windows
-    windows = np.lib.stride_tricks.sliding_window_view(x, (2, 2), axis=(2, 3))[:, :, :: stride[0], :: stride[1]]
+    view = np.lib.stride_tricks.sliding_window_view
+    windows = view(view(x, 2, axis=2), 2, axis=3)[:, :, :: stride[0], :: stride[1]]
     flat = windows.reshape(*windows.shape[:4], 4)
     y = flat.max(-1)
     dy = draw(*y.shape)
