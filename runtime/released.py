@@ -38,7 +38,14 @@ class Released:
         Raises:
             BudgetExceeded: the ledger's budget does not cover it.
         """
-        event = _event(sampling_rate, noise_multiplier, count_noise, rows_together)
+        self.append_event(_event(sampling_rate, noise_multiplier, count_noise, rows_together))
+
+    def append_event(self, event: Event) -> None:
+        """One release of any kind; on disk before this returns, if there is a ledger.
+
+        Raises:
+            BudgetExceeded: the ledger's budget does not cover it.
+        """
         if self._ledger is not None:
             self._ledger.append(event)
         if self._runs and self._runs[-1][0] == event:

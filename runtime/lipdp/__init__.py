@@ -6,6 +6,7 @@ accounting; the model and its training step.
 
 from mindveil.runtime.lipdp.accounting import get_eps_delta, get_max_epochs, get_noise_multiplier_coefs
 from mindveil.runtime.lipdp.activations import DP_GroupSort, DP_ReLU
+from mindveil.runtime.lipdp.adaptive_clip import AdaptiveQuantileClipping, LaplaceAdaptiveLossGradientClipping
 from mindveil.runtime.lipdp.balls import DP_BoundedInput, DP_ClipGradient
 from mindveil.runtime.lipdp.bias import DP_AddBias
 from mindveil.runtime.lipdp.bounds import compute_gradient_bounds
@@ -25,6 +26,13 @@ from mindveil.runtime.lipdp.mixer import DP_Patches, MixerConfig, mlp_mixer
 from mindveil.runtime.lipdp.model import DP_Model, DP_Sequential
 from mindveil.runtime.lipdp.noise import global_noisify, local_noisify
 from mindveil.runtime.lipdp.parameters import DatasetMetadata, DPParameters, default_delta_value
+from mindveil.runtime.lipdp.pipeline import (
+    AugmultConfig,
+    bound_clip_value,
+    bound_normalize,
+    default_augmult_config,
+    get_colorspace_function,
+)
 from mindveil.runtime.lipdp.pooling import (
     DP_AveragePooling2D,
     DP_MaxPool2D,
@@ -43,6 +51,8 @@ from mindveil.runtime.lipdp.rules import DPLayer
 from mindveil.runtime.lipdp.shaping import DP_Flatten, DP_InputLayer, DP_Lambda, DP_Permute, DP_Reshape
 
 __all__ = [
+    "AdaptiveQuantileClipping",
+    "AugmultConfig",
     "DPLayer",
     "DPParameters",
     "DP_Accountant",
@@ -83,9 +93,14 @@ __all__ = [
     "DP_TauCategoricalCrossentropy",
     "DP_WrappedResidual",
     "DatasetMetadata",
+    "LaplaceAdaptiveLossGradientClipping",
     "MixerConfig",
+    "bound_clip_value",
+    "bound_normalize",
     "compute_gradient_bounds",
+    "default_augmult_config",
     "default_delta_value",
+    "get_colorspace_function",
     "get_eps_delta",
     "get_max_epochs",
     "get_noise_multiplier_coefs",

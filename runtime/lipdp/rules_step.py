@@ -68,7 +68,7 @@ class RulesStep(nn.Cell):
         """One update, or one physical batch of it: where ``weights.last`` is False, sums wait for the last one.
 
         Args:
-            weights: ``[B]`` in [0, 1]; 0 for padding, None for 1.
+            weights: ``[B]``: 0 for padding, and 1, or one over the views of an example; None for 1.
 
         Raises:
             BudgetExceeded: the ledger does not cover it; nothing was updated.
@@ -94,10 +94,13 @@ class RulesStep(nn.Cell):
         x, y = _tensor(images), _tensor(labels)
         self.model.set_train(True)
         given = np.ones(len(x), np.float32) if weights is None else np.asarray(_array(weights), np.float32)
-        if given.shape != (len(x),) or not ((given >= 0) & (given <= 1)).all():
-            raise ValueError("weights must hold one number in [0, 1] for each example")
-        (total, losses), gradients = self._gradients[0](x, y, Tensor(given))
-        return total / max(float(given.sum()), 1.0), losses, gradients
+        share = float(given.max(initial=0)) or 1.0
+        if given.shape != (len(x),) or not np.isin(given, (0, share)).all() or not 0 < share <= 1:
+            raise ValueError("weights must hold 0, or one share in (0, 1] that is the same for all, for each example")
+        real = (given > 0).astype(np.float32)
+        # A share within would be clipped at the full clip value; outside it scales what one view adds.
+        (total, losses), gradients = self._gradients[0](x, y, Tensor(real))
+        return total / max(float(real.sum()), 1.0), losses, tuple(g * share for g in gradients)
 
     def settle(self) -> None:
         """Projects weights that something other than this step has set, so that the guaranteed norms hold."""
