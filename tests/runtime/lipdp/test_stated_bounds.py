@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import mindspore as ms
@@ -13,7 +14,7 @@ from mindveil.runtime import lipdp
 from mindveil.runtime.bound_marker import marking
 
 SHAPE = (2, 4, 4)
-STATING = {
+STATING: dict[str, Callable[[], Any]] = {
     "bounded": lambda: lipdp.DP_BoundedInput(upper_bound=1.0),
     "pairs": lambda: lipdp.DP_GroupSort(2),
     "norms": lambda: lipdp.DP_ScaledL2NormPooling2D(2),
