@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from math import prod
 
-from mindveil.passes.bridge.kernels import available, custom
+from mindveil.passes.bridge.kernels import NOISE, available, custom
 from mindveil.passes.edits import FLOAT, Builder
 from mindveil.passes.filters import Filter, find_filters, value
 from mindveil.passes.graph import Node, StepGraph, TensorType
@@ -38,6 +38,7 @@ class _Fusion:
         self._build = Builder(graph)
         self._instead: dict[int, int] = {}
         self._filters = find_filters(graph, typed)
+        self._scale_noise()
         self._rules: dict[str, Callable[[Node], int | None]] = {
             "ReduceSum": self._sum,
             "MatMul": self._weighted,
@@ -57,6 +58,30 @@ class _Fusion:
         return self._build.with_replaced(self._instead)
 
     # ------------------------------------------------------------------------------------------------------- rules
+    def _scale_noise(self) -> None:
+        """The noise kernel also multiplies by the constant that every noisy sum is divided by, in the same pass."""
+        for node in self._graph.operations:
+            if node.op != "Custom" or str(value(node.attrs["func_name"])).split(":")[-1] != NOISE:
+                continue
+            single = node.type.elements is None
+            items = [node] if single else [self._graph[u] for u, _ in self._graph.users(node.id)]
+            products = [[self._graph[u] for u, _ in self._graph.users(i.id)] for i in items]
+            factors = {p.inputs[1] for found in products for p in found if p.op == "Mul" and p.made}
+            if len(factors) != 1 or any(len(f) != 1 or f[0].op != "Mul" or not f[0].made for f in products):
+                continue
+            factor = self._graph[next(iter(factors))]
+            if factor.kind != "value" or factor.shape != ():
+                continue
+            sigma, key, *sums = node.inputs
+            attrs = {**node.attrs, **custom("noise", NOISE + "_times")}
+            made = self._build.unique("Custom", [sigma, key, factor.id, *sums], None, node.type, attrs)
+            for item, (product,) in zip(items, products, strict=True):
+                if single:
+                    self._instead[product.id] = made
+                else:
+                    index = self._build.constant("int", value(self._graph[item.inputs[1]]))
+                    self._instead[product.id] = self._build.op("TupleGetItem", [made, index], item.type)
+
     def _sum(self, node: Node) -> int | None:
         """``ReduceSum`` over neighbouring axes, of squares if they are those of a matrix's rows."""
         source, axes = self._graph.inputs(node.id)[:2]

@@ -1,4 +1,5 @@
 // A kernel for MindSpore's Custom node: noise(sigma[], [slot, launch] int64, g1..gn) -> g1 + sigma z1, .., gn + sigma zn.
+// noise_times has one input more behind the key, a factor [], that every result is multiplied by.
 // Slot 0 draws from a key of the operating system and counts its own launches: nobody can know or repeat that noise.
 // Other slots have a seed that somebody chose and take the launch number from the graph: for tests only.
 // A wrong argument returns a code, and MindSpore raises: the step fails closed.
@@ -77,10 +78,10 @@ int64_t Size(const int64_t *shape, int ndim) {
 }
 
 struct Work {
-  int count;
+  int count, first_input;
   void **params;
   std::vector<int64_t> sizes, first;  // elements of each array, and the group each begins with
-  float sigma;
+  float sigma, factor;
   uint64_t launch;
 };
 
@@ -93,29 +94,35 @@ void Part(const gauss::Secure &generator, const Work &w, int64_t lo, int64_t hi)
     const int64_t a = std::max(lo, w.first[i]), b = std::min(hi, w.first[i + 1]);
     if (a >= b) continue;
     const int64_t k = (a - w.first[i]) * kGroup, n = std::min(w.sizes[i], (b - w.first[i]) * kGroup) - k;
-    auto *in = static_cast<float *>(w.params[2 + i]) + k, *out = static_cast<float *>(w.params[2 + w.count + i]) + k;
-    if (w.sigma == 0) {
-      memcpy(out, in, n * sizeof(float));
-    } else {
-      gauss::add<gauss::Secure, true>(generator, w.launch, a, in, out, n, w.sigma);
+    auto *in = static_cast<float *>(w.params[w.first_input + i]) + k;
+    auto *out = static_cast<float *>(w.params[w.first_input + w.count + i]) + k;
+    constexpr int64_t block = 16;  // groups at a time, so that the product finds them in the cache
+    for (int64_t at = 0; at < n; at += block * kGroup) {
+      const int64_t size = std::min(n - at, block * kGroup);
+      if (w.sigma == 0) {
+        memcpy(out + at, in + at, size * sizeof(float));
+      } else {
+        gauss::add<gauss::Secure, true>(generator, w.launch, a + at / kGroup, in + at, out + at, size, w.sigma);
+      }
+      if (w.factor != 1)
+        for (int64_t j = at; j < at + size; ++j) out[j] *= w.factor;
     }
   }
 }
 
-}  // namespace
-
-extern "C" {
-
-void mindveil_noise_seed(int64_t slot, uint64_t seed) { Keys::Instance().Seed(slot, seed); }
-void mindveil_noise_threads(int n) { threads = n > 0 ? n : 1; }
-
-int mindveil_noise(int nparam, void **params, int *ndims, int64_t **shapes, const char **dtypes, void *, void *) {
+int Noise(int first, int nparam, void **params, int *ndims, int64_t **shapes, const char **dtypes) {
   Work w;
-  w.count = nparam / 2 - 1;
+  w.first_input = first;
+  w.count = (nparam - first) / 2;
   w.params = params;
-  if (nparam != 2 * w.count + 2 || w.count < 1) return kArguments;
+  if (nparam != 2 * w.count + first || w.count < 1) return kArguments;
   if (strcmp(dtypes[0], "float32") || strcmp(dtypes[1], "int64") || Size(shapes[1], ndims[1]) != 2) return kTypes;
   w.sigma = *static_cast<float *>(params[0]);
+  w.factor = 1;
+  if (first == 3) {
+    if (strcmp(dtypes[2], "float32") || Size(shapes[2], ndims[2]) != 1) return kTypes;
+    w.factor = *static_cast<float *>(params[2]);
+  }
   // A grid of sigma / 2^20 must not be denormal. Zero is allowed: a run without noise, which nobody calls private.
   if (!(w.sigma >= 0) || std::isinf(w.sigma) || (w.sigma > 0 && w.sigma < 0x1p-100f)) return kSigma;
   const auto *control = static_cast<int64_t *>(params[1]);
@@ -123,9 +130,9 @@ int mindveil_noise(int nparam, void **params, int *ndims, int64_t **shapes, cons
   if (!Keys::Instance().Find(control[0], static_cast<uint64_t>(control[1]), &key, &w.launch)) return kSlot;
   w.first.push_back(0);
   for (int i = 0; i < w.count; ++i) {
-    const int out = 2 + w.count + i;
-    if (strcmp(dtypes[2 + i], "float32") || strcmp(dtypes[out], "float32")) return kTypes;
-    w.sizes.push_back(Size(shapes[2 + i], ndims[2 + i]));
+    const int in = first + i, out = in + w.count;
+    if (strcmp(dtypes[in], "float32") || strcmp(dtypes[out], "float32")) return kTypes;
+    w.sizes.push_back(Size(shapes[in], ndims[in]));
     if (w.sizes.back() != Size(shapes[out], ndims[out])) return kArguments;
     w.first.push_back(w.first.back() + (w.sizes.back() + kGroup - 1) / kGroup);
   }
@@ -138,5 +145,20 @@ int mindveil_noise(int nparam, void **params, int *ndims, int64_t **shapes, cons
   Part(generator, w, 0, std::min(total, share));
   for (auto &t : others) t.join();
   return kOk;
+}
+
+}  // namespace
+
+extern "C" {
+
+void mindveil_noise_seed(int64_t slot, uint64_t seed) { Keys::Instance().Seed(slot, seed); }
+void mindveil_noise_threads(int n) { threads = n > 0 ? n : 1; }
+
+int mindveil_noise(int nparam, void **params, int *ndims, int64_t **shapes, const char **dtypes, void *, void *) {
+  return Noise(2, nparam, params, ndims, shapes, dtypes);
+}
+
+int mindveil_noise_times(int nparam, void **params, int *ndims, int64_t **shapes, const char **dtypes, void *, void *) {
+  return Noise(3, nparam, params, ndims, shapes, dtypes);
 }
 }

@@ -43,15 +43,15 @@ class Mixer(nn.Cell):
         return self.last(x.reshape((x.shape[0], -1)))
 
 
-def updated(images: Any, labels: Any) -> tuple[list[Any], StepGraph]:
-    """The update of one step without noise from fixed weights, and the graph that ran."""
+def updated(images: Any, labels: Any, noise: float = 0.0) -> tuple[list[Any], StepGraph]:
+    """The update of one step with known noise from fixed weights, and the graph that ran."""
     ms.set_seed(4)
     network = Mixer()
     generator = np.random.default_rng(2)
     for p in network.get_parameters():
         p.set_data(Tensor(generator.normal(0, 0.2, p.shape).astype(np.float32)))
     before = [p.asnumpy().copy() for p in network.get_parameters()]
-    policy = DPSGD(0.7, 0.0, sampling_rate=ROWS / 600, dataset_size=600)
+    policy = DPSGD(0.7, noise, sampling_rate=ROWS / 600, dataset_size=600, noise_seed=7)
     loss = nn.SoftmaxCrossEntropyWithLogits(sparse=True)
     step = PrivateStep(network, loss, nn.SGD(network.trainable_params(), 1.0), [policy])
     with warnings.catch_warnings():
@@ -92,8 +92,20 @@ def test_fused_and_plain_steps_are_equal(
     for user in (module, filters_module, lower_module):
         monkeypatch.setattr(user, "available", lambda library: False)
     plain, stock = updated(images, labels)
-    assert kernels(graph) == {f"mindveil_{k}" for k in ROW_KERNELS | LOWERED | filters}
+    assert kernels(graph) == {f"mindveil_{k}" for k in ROW_KERNELS | LOWERED | filters | {"noise_times"}}
     assert not kernels(stock)
     for a, b in zip(fused, plain, strict=True):
         np.testing.assert_allclose(a, b, atol=1e-7)
         assert np.abs(b).max() > 1e-4
+
+
+def test_fused_and_plain_steps_add_the_same_noise(monkeypatch: pytest.MonkeyPatch) -> None:
+    images = np.random.default_rng(1).normal(size=(ROWS, 1, 7, 9)).astype(np.float32)
+    labels = np.arange(ROWS, dtype=np.int32) % 3
+    fused, _ = updated(images, labels, noise=1.0)
+    quiet, _ = updated(images, labels)
+    monkeypatch.setattr(module, "available", lambda library: False)
+    plain, _ = updated(images, labels, noise=1.0)
+    for a, b, c in zip(fused, plain, quiet, strict=True):
+        np.testing.assert_allclose(a, b, atol=1e-6)
+        assert np.abs(a - c).max() > 0.01
