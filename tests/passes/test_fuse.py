@@ -53,9 +53,9 @@ def updated(images: Any, labels: Any, noise: float = 0.0) -> tuple[list[Any], St
     before = [p.asnumpy().copy() for p in network.get_parameters()]
     policy = DPSGD(0.7, noise, sampling_rate=ROWS / 600, dataset_size=600, noise_seed=7)
     loss = nn.SoftmaxCrossEntropyWithLogits(sparse=True)
-    step = PrivateStep(network, loss, nn.SGD(network.trainable_params(), 1.0), [policy])
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", PrivacyWarning)
+        step = PrivateStep(network, loss, nn.SGD(network.trainable_params(), 1.0), [policy])
         step(images, labels)
     update = [a - p.asnumpy() for a, p in zip(before, network.get_parameters(), strict=True)]
     return update, step._last_graph().fast
