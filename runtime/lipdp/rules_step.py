@@ -45,7 +45,9 @@ class RulesStep(nn.Cell):
         self._parameters = [layer.parameter() for layer in model.layers_forward_order() if layer.has_parameters()]
         self._settled: dict[str, NDArray[np.float32]] = {}
         self._waiting: list[Any] = []  # sums over the physical batches of an unfinished logical one
+        # Both are compiled in PyNative mode too: there an optimizer that is called misses weights that were set.
         self._gradients = [_Gradients(model, model.loss, self._parameters)]  # in a list, as the model
+        self._update = [_Update(model.optimizer)]
         trained = {p.name for p in model.optimizer.parameters}
         if trained != {p.name for p in self._parameters}:
             raise ValueError(f"the optimizer trains {sorted(trained)}, and must train every parameter of the model")
@@ -82,7 +84,8 @@ class RulesStep(nn.Cell):
         if not getattr(weights, "last", True):
             return loss
         gradients, self._waiting = tuple(self._waiting), []
-        model.optimizer(self._noised(gradients, example_bounds(model, model.norms)))
+        noised = self._noised(gradients, example_bounds(model, model.norms))
+        self._update[0].compile_and_run(*(noised[p.name] for p in model.optimizer.parameters))
         for layer in _owners(model):
             layer.project()
         self._settled = {p.name: p.asnumpy().copy() for p in self._parameters}
@@ -99,7 +102,7 @@ class RulesStep(nn.Cell):
             raise ValueError("weights must hold 0, or one share in (0, 1] that is the same for all, for each example")
         real = (given > 0).astype(np.float32)
         # A share within would be clipped at the full clip value; outside it scales what one view adds.
-        (total, losses), gradients = self._gradients[0](x, y, Tensor(real))
+        (total, losses), gradients = self._gradients[0].compile_and_run(x, y, Tensor(real))
         return total / max(float(real.sum()), 1.0), losses, tuple(g * share for g in gradients)
 
     def settle(self) -> None:
@@ -119,21 +122,23 @@ class RulesStep(nn.Cell):
             warnings.warn("noise_multiplier is 0: the run is not private", PrivacyWarning, stacklevel=4)
         self.released.append(model.dataset_metadata.sampling_rate, multiplier)
 
-    def _noised(self, gradients: tuple[Tensor, ...], bounds: dict[str, float]) -> tuple[Tensor, ...]:
+    def _noised(self, gradients: tuple[Tensor, ...], bounds: dict[str, float]) -> dict[str, Tensor]:
+        """Parameter name -> the noisy mean gradient."""
         model = self.model
         settings, batch = model.dp_parameters, model.dataset_metadata.batch_size
         names = [p.name for p in self._parameters]
         sizes = {p.name: p.size for p in self._parameters}
         charged = {name: bounds[name] * ROUNDING for name in names}
         stds = deviations(settings.noisify_strategy, settings.noise_multiplier, charged, model.coefficients(), sizes)
-        noised = []
+        noised = {}
         for name, gradient in zip(names, gradients, strict=True):
             exact = gradient.asnumpy().astype(np.float64)
             if not np.isfinite(exact).all():
                 raise ArithmeticError(f"the gradient of {name} is not finite; nothing was released")
             model.report(name, stds[name] / batch, charged[name] / batch, float(np.linalg.norm(exact)) / batch)
-            noised.append(Tensor(((exact + stds[name] * secure_normal(exact.shape)) / batch).astype(np.float32)))
-        return tuple(noised)
+            noisy = (exact + stds[name] * secure_normal(exact.shape)) / batch
+            noised[name] = Tensor(noisy.astype(np.float32))
+        return noised
 
 
 class _Gradients(nn.Cell):
@@ -154,6 +159,17 @@ class _Gradients(nn.Cell):
         """What is differentiated, and the losses."""
         losses = self.loss(self.network(images), labels)
         return (losses * weights).sum(), losses
+
+
+class _Update(nn.Cell):
+    """The optimizer, with every gradient as an argument of its own: tensors in a tuple would become constants."""
+
+    def __init__(self, optimizer: nn.Cell) -> None:
+        super().__init__(auto_prefix=False)
+        self.optimizer = optimizer
+
+    def construct(self, *gradients: Tensor) -> Any:
+        return self.optimizer(gradients)
 
 
 def _owners(model: nn.Cell) -> list[DPLayer]:
