@@ -61,7 +61,8 @@ class DP_Model(nn.Cell):
         if len({id(layer) for layer in dp_layers}) != len(dp_layers):
             raise ValueError("a layer is used twice; make two layers, as the rules count each parameter once")
         self.dp_parameters, self.dataset_metadata = dp_parameters, dataset_metadata
-        self.debug, self.norms = debug, norms
+        self.debug = debug
+        self.norms: Norms = norms
         shape: Any = tuple(dataset_metadata.input_shape)
         for layer in dp_layers:
             shape = layer.build(shape)

@@ -77,7 +77,7 @@ def secure_normal(shape: tuple[int, ...]) -> NDArray[np.float64]:
     radius = np.sqrt(-2 * np.log(_uniform(pairs)))
     angle = 2 * np.pi * _uniform(pairs)
     both = np.concatenate([radius * np.cos(angle), radius * np.sin(angle)])
-    return np.asarray(both[:count].reshape(shape))
+    return both[:count].reshape(shape).astype(np.float64)
 
 
 def secure_laplace(scale: float, count: int) -> NDArray[np.float64]:
