@@ -76,8 +76,9 @@ def secure_normal(shape: tuple[int, ...]) -> NDArray[np.float64]:
     pairs = (count + 1) // 2
     radius = np.sqrt(-2 * np.log(_uniform(pairs)))
     angle = 2 * np.pi * _uniform(pairs)
-    both: NDArray[np.float64] = np.concatenate([radius * np.cos(angle), radius * np.sin(angle)])
-    return np.reshape(both[:count], shape)
+    both = np.empty((2, pairs), np.float64)
+    both[0], both[1] = radius * np.cos(angle), radius * np.sin(angle)
+    return both.reshape(-1)[:count].reshape(shape)
 
 
 def secure_laplace(scale: float, count: int) -> NDArray[np.float64]:
