@@ -130,7 +130,7 @@ def _laplace(base: "Floats", scale: float) -> Cells:
     q[low] += 0.5
     p[high] += 0.5
     q[high] += 0.5 * math.exp(-1 / scale)
-    return Cells(p, q)
+    return Cells(np.maximum(p, 0.0), np.maximum(q, 0.0))  # the outer cells are differences of rounded exponentials
 
 
 def _atoms(thresholds: "Floats", epsilon: float) -> Cells:

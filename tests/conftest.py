@@ -1,4 +1,4 @@
-"""What the tests of the example scripts share: a few images as MNIST's own files, and a run in a folder of its own."""
+"""What all tests share: MindSpore's mode stays, and example scripts run in folders with images of their own."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import os
 import struct
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import numpy as np
@@ -17,6 +17,15 @@ from mindveil.runtime.datasets import embedded_mnist
 ROOT = Path(__file__).resolve().parents[1]
 
 Script = Callable[..., "subprocess.CompletedProcess[str]"]
+
+
+@pytest.fixture(autouse=True)
+def _mode_stays() -> Iterator[None]:
+    """Every test begins in MindSpore's default mode; tests that never load MindSpore do not wait for it here."""
+    yield
+    mindspore = sys.modules.get("mindspore")
+    if mindspore is not None:
+        mindspore.set_context(mode=mindspore.PYNATIVE_MODE)
 
 
 @pytest.fixture
