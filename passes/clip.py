@@ -12,7 +12,7 @@ from mindveil.passes.marker import Marker, read_marker, with_count, with_gradien
 from mindveil.passes.privacy import Bounded, Mixed, Privacy, PrivacyError, Public, Summed
 from mindveil.passes.terms import Terms
 
-__all__ = ["Clip"]
+__all__ = ["Clip", "usable_weights"]
 
 #: Below this norm a gradient is zero for all purposes; it keeps C / norm finite.
 TINY = 1e-30
@@ -52,7 +52,7 @@ class Clip:
             for name, gradient in wanted.items()
         }
         total = terms.add(list(squared.values()))
-        weights = _usable_weights(build, total, marker, typed.batch)
+        weights = _finite_weights(build, total, marker, typed.batch)
         clipped = dict(marker.gradients)
         bound = Bounded(graph[marker.controls["clip_norm"]].name, group="all parameters")
         for names, share in self.style.shares(list(wanted)):
@@ -99,12 +99,16 @@ def _clippable(graph: StepGraph, types: dict[int, Privacy], marker: Marker) -> d
     return wanted
 
 
-def _usable_weights(build: Builder, squared: int, marker: Marker, batch: int) -> int:
-    """``[B, 1]``: the weight of each example, inside [0, 1]; 0 where any part of its gradient is not finite."""
-    finite = build.op("IsFinite", [squared], TensorType(build[squared].shape, "Bool"))
+def usable_weights(build: Builder, marker: Marker, batch: int) -> int:
+    """``[B, 1]``: the weight of each example, inside [0, 1]."""
     weights = build.finite(build.cast(build.reshape(marker.weights, (batch, 1))))
-    inside = build.binary("Maximum", build.binary("Minimum", weights, build.scalar(1.0)), build.scalar(0.0))
-    return build.binary("Mul", inside, build.cast(finite))
+    return build.binary("Maximum", build.binary("Minimum", weights, build.scalar(1.0)), build.scalar(0.0))
+
+
+def _finite_weights(build: Builder, squared: int, marker: Marker, batch: int) -> int:
+    """The same, and 0 where any part of an example's gradient is not finite."""
+    finite = build.op("IsFinite", [squared], TensorType(build[squared].shape, "Bool"))
+    return build.binary("Mul", usable_weights(build, marker, batch), build.cast(finite))
 
 
 def _count(build: Builder, squared: int, weights: int, marker: Marker, terms: Terms) -> int:

@@ -56,6 +56,7 @@ class Node:
         name: of a Parameter or graph input; for an operation, its scope.
         weight: a Parameter with a value, as opposed to a graph input.
         value: of a constant, in Python's own types.
+        uniform, fill: whether a constant tensor has one value throughout, and that value.
         stamp: the privacy type that a pass vouches for; see `mindveil.passes.privacy`.
         role: (node, output) whose term of each example a pass built here; for kernels that compute it anyway.
         clone_of, like, made: how a node that a pass added is built; see `mindveil.passes.edits`.
@@ -72,6 +73,7 @@ class Node:
     trainable: bool = False
     value: Any = None
     uniform: bool = True
+    fill: float | None = None
     stamp: Privacy | None = None
     role: tuple[int, int] | None = None
     clone_of: int | None = None
@@ -169,10 +171,12 @@ def _node(n: dict[str, Any]) -> Node:
         return Node(n["id"], kind, type_, n["op"]["prim"], tuple(n["in"]), attrs, n["scope"])
     if kind == "parameter":
         return Node(n["id"], kind, type_, name=n["name"], weight=n["weight"], trainable=n["trainable"])
-    value, uniform = n["value"], True
+    value, uniform, fill = n["value"], True, None
     if isinstance(value, dict) and "tensor" in value:
-        value, uniform = value["tensor"], value["uniform"]
-    return Node(n["id"], kind, type_, value=value, uniform=uniform)
+        uniform, first = value["uniform"], value.get("fill")
+        fill = float(first[0]) if first else None
+        value = value["tensor"]
+    return Node(n["id"], kind, type_, value=value, uniform=uniform, fill=fill)
 
 
 def _type(a: dict[str, Any] | None) -> TensorType:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from mindveil.runtime.batches import PoissonBatches, ShuffledBatches
 from mindveil.runtime.card import PrivacyCard
 from mindveil.runtime.environment import prepare
+from mindveil.runtime.lipschitz import LipschitzDP
 from mindveil.runtime.policies import DPSGD, Suppression
 
 if TYPE_CHECKING:
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "DPSGD",
+    "LipschitzDP",
     "PoissonBatches",
     "PrivacyCard",
     "PrivateModel",
@@ -30,7 +32,12 @@ __all__ = [
 prepare()
 
 #: What needs MindSpore is imported when it is asked for, so that cards and batches load without it.
-_LATE = {"check": "checking", "with_group_norm": "checking", "PrivateModel": "model", "PrivateStep": "step"}
+_LATE = {
+    "PrivateModel": "model",
+    "PrivateStep": "step",
+    "check": "checking",
+    "with_group_norm": "checking",
+}
 
 
 def __getattr__(name: str) -> Any:

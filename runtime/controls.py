@@ -9,8 +9,9 @@ from mindspore import Parameter, Tensor
 
 from mindveil.accountant import PrivacyWarning
 from mindveil.passes.bridge.kernels import SECRET_SLOT, seeded_slot
+from mindveil.runtime.kinds import PrivatePolicy
 from mindveil.runtime.policies import DPSGD
-from mindveil.runtime.schedules import value_at
+from mindveil.runtime.schedules import Schedule, value_at
 
 __all__ = ["CONTROLS", "Controls"]
 
@@ -22,7 +23,7 @@ _PREFIX = "mindveil."
 class Controls:
     """Clip norm, noise multiplier and noise key of a step, set anew before each of its runs."""
 
-    def __init__(self, policy: DPSGD) -> None:
+    def __init__(self, policy: PrivatePolicy) -> None:
         self.policy = policy
         self._slots = [SECRET_SLOT, SECRET_SLOT]
         if policy.noise_seed is not None:
@@ -40,7 +41,8 @@ class Controls:
         # The count moves by 1/2 at most, and its noise is given in records, so that the bound it is scaled by is 1.
         self._put("count_bound", 1.0)
         self._put("count_noise", policy.adaptive.count_noise if policy.adaptive else 0.0)
-        self._put("next_clip_norm", 0.0 if callable(policy.clip_norm) else policy.clip_norm)
+        first = policy.clip_norm if isinstance(policy, DPSGD) else 0.0
+        self._put("next_clip_norm", 0.0 if callable(first) else first)
 
     @property
     def names(self) -> frozenset[str]:
@@ -56,14 +58,16 @@ class Controls:
         """Goes on with the clip norm of a checkpoint."""
         self._put("next_clip_norm", clip_norm)
 
-    def set(self, step: int) -> None:
+    def set(self, step: int, bound: float | None = None) -> None:
         """Puts the values of ``step`` into the Parameters.
+
+        Args:
+            bound: the norm that one example adds, where the policy has no clip norm.
 
         Raises:
             ValueError: a schedule gave something that is no norm or multiplier.
         """
-        schedule = self.clip_norm if self.policy.adaptive else self.policy.clip_norm
-        clip_norm = value_at(schedule, step, "clip_norm")
+        clip_norm = value_at(self._bound(bound), step, "clip_norm")
         if clip_norm == 0:
             raise ValueError(f"clip_norm is 0 at step {step}, and must be positive")
         self._put("clip_norm", clip_norm)
@@ -71,6 +75,13 @@ class Controls:
         for name, slot in zip(("noise_key", "count_key"), self._slots, strict=True):
             if name in self.parameters:
                 self.parameters[name].set_data(Tensor(np.array([slot, step], np.int64)))
+
+    def _bound(self, swept: float | None) -> Schedule:
+        if isinstance(self.policy, DPSGD):
+            return self.clip_norm if self.policy.adaptive else self.policy.clip_norm
+        if swept is None:
+            raise ValueError("the step has no bound yet: it is compiled before it runs")
+        return swept
 
     def value(self, name: str) -> float:
         """What the Parameter called ``name`` in the graph holds now."""

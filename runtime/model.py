@@ -12,8 +12,8 @@ from mindspore.train.callback import RunContext, _CallbackManager, _InternalCall
 
 from mindveil.accountant import Ledger
 from mindveil.runtime.callbacks import check_callbacks
+from mindveil.runtime.kinds import Policy
 from mindveil.runtime.losses import LossFn
-from mindveil.runtime.policies import Policy
 from mindveil.runtime.sampling import check_sampling
 from mindveil.runtime.step import PrivateStep
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from math import ceil, isfinite
 from typing import Any, get_args
@@ -11,7 +11,7 @@ from mindveil.passes.adapt import Rule
 from mindveil.passes.clipping import Clipping, Flat, PerLayer
 from mindveil.runtime.schedules import Schedule, cubic_sparsity
 
-__all__ = ["DPSGD", "AdaptiveClipNorm", "GivenMasks", "MaskPolicy", "Policy", "Suppression", "by_kind"]
+__all__ = ["DPSGD", "AdaptiveClipNorm", "GivenMasks", "MaskPolicy", "Suppression", "whole"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,14 +84,14 @@ class DPSGD:
     rows_together: int = 1
 
     def __post_init__(self) -> None:
-        _whole("rows_together", self.rows_together)
+        whole("rows_together", self.rows_together)
         if not callable(self.clip_norm) and not (isfinite(self.clip_norm) and self.clip_norm > 0):
             raise ValueError(f"clip_norm is {self.clip_norm}, and must be finite and positive")
         if not callable(self.noise_multiplier) and not (isfinite(self.noise_multiplier) and self.noise_multiplier >= 0):
             raise ValueError(f"noise_multiplier is {self.noise_multiplier}, and must be finite and at least 0")
         if isinstance(self.sampling_rate, bool) or not 0 < self.sampling_rate <= 1:
             raise ValueError(f"sampling_rate is {self.sampling_rate}, and must be in (0, 1]; it is batch / records")
-        _whole("dataset_size", self.dataset_size)
+        whole("dataset_size", self.dataset_size)
         if self.adaptive is not None and (callable(self.clip_norm) or isinstance(self.clipping, PerLayer)):
             raise ValueError("an adaptive clip norm needs a number to begin with, and one norm for all parameters")
 
@@ -128,8 +128,8 @@ class DPSGD:
         """
         from mindveil.accountant import noise_multiplier
 
-        _whole("dataset_size", dataset_size)
-        _whole("batch_size", batch_size)
+        whole("dataset_size", dataset_size)
+        whole("batch_size", batch_size)
         rate = batch_size / dataset_size
         noise = noise_multiplier(target_epsilon=epsilon, delta=delta, sampling_rate=rate, steps=ceil(epochs / rate))
         if adaptive is not None:
@@ -172,8 +172,8 @@ class Suppression:
     def __post_init__(self) -> None:
         if isinstance(self.sparsity, bool) or not 0 <= self.sparsity < 1:
             raise ValueError(f"sparsity is {self.sparsity}, and must be in [0, 1); it is the share of zeros")
-        _whole("steps", self.steps)
-        _whole("every", self.every)
+        whole("steps", self.steps)
+        whole("every", self.every)
         if self.start < 0 or self.start >= self.steps:
             raise ValueError(f"start is {self.start}, and must be at least 0 and before steps, {self.steps}")
 
@@ -206,26 +206,13 @@ class GivenMasks:
 
 
 MaskPolicy = Suppression | GivenMasks
-Policy = DPSGD | Suppression | GivenMasks
 
 
-def by_kind(policies: Sequence[Policy]) -> tuple[DPSGD | None, MaskPolicy | None]:
-    """The policy for gradients and the one for masks.
-
-    Raises:
-        TypeError: something else is among them.
-        ValueError: there are two of a kind.
+def whole(name: str, value: int) -> None:
     """
-    private = [p for p in policies if isinstance(p, DPSGD)]
-    masked = [p for p in policies if isinstance(p, MaskPolicy)]
-    if len(private) + len(masked) != len(policies):
-        raise TypeError(f"policies must be DPSGD or Suppression, got {[type(p).__name__ for p in policies]}")
-    if len(private) > 1 or len(masked) > 1:
-        raise ValueError("at most one DPSGD and one Suppression policy can shape a step")
-    return next(iter(private), None), next(iter(masked), None)
-
-
-def _whole(name: str, value: int) -> None:
+    Raises:
+        TypeError, ValueError: the value is no whole number above 0.
+    """
     if isinstance(value, bool) or not isinstance(value, int):
         raise TypeError(f"{name} is {value!r}, and must be a whole number")
     if value <= 0:

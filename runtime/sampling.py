@@ -6,7 +6,7 @@ import warnings
 from typing import Any
 
 from mindveil.accountant import MismatchError, PrivacyWarning, shuffling_gap
-from mindveil.runtime.policies import DPSGD
+from mindveil.runtime.kinds import PrivatePolicy
 from mindveil.runtime.schedules import value_at
 from mindveil.runtime.step import PrivateStep
 
@@ -47,7 +47,7 @@ def check_sampling(step: PrivateStep, batches: Any, epochs: int | None = None) -
         )
 
 
-def _shuffled(policy: DPSGD, epochs: int) -> str:
+def _shuffled(policy: PrivatePolicy, epochs: int) -> str:
     """What it means that batches are not Poisson samples, with the size of the gap where the noise hides anything."""
     text = (
         "the batches are not drawn by Poisson sampling, but the accounting assumes it: the guarantee does not cover "

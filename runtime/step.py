@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Sequence
+from contextlib import AbstractContextManager, nullcontext
 from typing import Any
 
 import numpy as np
@@ -11,25 +12,23 @@ from mindspore import ParameterTuple, Tensor, nn
 from numpy.typing import NDArray
 
 from mindveil.accountant import Event, Ledger, PrivacyWarning
-from mindveil.passes.adapt import AdaptClipNorm
-from mindveil.passes.average import Average
-from mindveil.passes.clip import Clip
 from mindveil.passes.explain import explain
 from mindveil.passes.graph import StepGraph
 from mindveil.passes.infer import Declared
-from mindveil.passes.mask import Mask
-from mindveil.passes.noise import Noise
+from mindveil.passes.norms import Norm
 from mindveil.passes.picture import picture
-from mindveil.passes.pipeline import Compiled, GraphPass, Purpose, run
-from mindveil.passes.sums import AddSums
+from mindveil.passes.pipeline import Compiled
+from mindveil.runtime.bound_marker import marking
 from mindveil.runtime.card import Mode, PrivacyCard
 from mindveil.runtime.card_of import card_of
 from mindveil.runtime.controls import Controls
 from mindveil.runtime.guard import Guard, kernels_work
+from mindveil.runtime.kinds import Policy, by_kind
+from mindveil.runtime.lipschitz import LipschitzDP, sensitivity
 from mindveil.runtime.losses import LossFn, example_losses
 from mindveil.runtime.pending import Pending
-from mindveil.runtime.policies import DPSGD, Policy, by_kind
 from mindveil.runtime.released import Released
+from mindveil.runtime.rewriting import rewrite
 from mindveil.runtime.rows import Rows
 from mindveil.runtime.step_cell import Kind, Parts
 from mindveil.runtime.suppress import Masks
@@ -56,8 +55,8 @@ class PrivateStep(nn.Cell):
             their sum.
         optimizer: any optimizer Cell over trained parameters of the network, with ``loss_scale`` 1: the step owns the
             scale of the loss.
-        policies: `DPSGD`, `Suppression`, both, or none for ordinary training. Masks act on each example's gradient
-            before it is clipped, and on the noisy one, whatever the order.
+        policies: `DPSGD` or `LipschitzDP`, `Suppression`, one of each, or none for ordinary training. Masks act on
+            each example's gradient before it is clipped, and on the noisy one, whatever the order.
         ledger: where the spent budget is written, before each update; without one the events are kept in memory only.
         lower: use this product's kernels without any policy too, where they are faster than MindSpore's; steps with a
             policy always do. The results are equal to rounding. Where no kernel can be built, the step warns.
@@ -96,6 +95,7 @@ class PrivateStep(nn.Cell):
         self.mask_parameters = ParameterTuple(self._masks.saved) if self._masks else ()
         self._pending = Pending(optimizer.parameters)
         self._guards: dict[Kind, Guard] = {}
+        self._bounds: dict[str, Norm] = {}
         self._lower = lower and not policies and kernels_work()
         if policies:
             self._guard("update")  # builds the passes, or refuses, before any data is read
@@ -124,34 +124,14 @@ class PrivateStep(nn.Cell):
         return self._guards[kind]
 
     def _rewrite(self, graph: StepGraph, kind: Kind) -> Compiled:
-        passes: list[GraphPass] = []
-        if self.dpsgd:
-            passes.append(Clip(self.dpsgd.clipping, counted=self.dpsgd.adaptive is not None))
-            passes += [AddSums()] if kind == "finish" else []
-            passes += [Noise(self.dpsgd.sampling_rate)] if kind != "add" else []
-        if self._masks and kind != "add":
-            passes.append(Mask())
-        if self.dpsgd and kind != "add":
-            passes.append(Average(self.dpsgd.expected_batch))
-            passes += self._adapt(self.dpsgd)
-        return run(graph, passes, purpose="accumulate" if kind == "add" else self._purpose, declared=self._declared())
-
-    def _adapt(self, policy: DPSGD) -> list[GraphPass]:
-        rule, rate = policy.adaptive, policy.sampling_rate
-        if rule is None:
-            return []
-        return [AdaptClipNorm(rule.target_quantile, rule.learning_rate, policy.expected_batch, rate, rule.rule)]
+        return rewrite(graph, kind, self.dpsgd, self._masks is not None, self._declared(), self._bounds)
 
     def _declared(self) -> Declared:
         """What the graph itself cannot say of its untrained Parameters."""
-        names = set(self.dpsgd.public) if self.dpsgd else set()
+        names = set(self.dpsgd.public) if self.dpsgd else set[str]()
         names |= self._controls.names if self._controls else set()
         names |= {m.name for m in self.mask_parameters}
         return Declared(frozenset(names), frozenset(p.name for p in self._pending.made))
-
-    @property
-    def _purpose(self) -> Purpose:
-        return "private" if self.private else "other"
 
     @property
     def clip_norm(self) -> float | None:
@@ -198,12 +178,14 @@ class PrivateStep(nn.Cell):
         if self.dpsgd and self.dpsgd.adaptive and not last:
             raise ValueError("an adaptive clip norm needs whole logical batches; choose a larger physical_batch")
         guard = self._guard("update" if last and not self._pending.batches else "finish" if last else "add")
+        with self._stating():
+            compiled = guard.prepare(*batch)
         if self._controls:
-            self._controls.set(self.steps_done)
-        compiled = guard.prepare(*batch)
+            self._controls.set(self.steps_done, self._swept())
         if last and compiled:
             self._account(compiled)
-        loss = guard.run(*batch)
+        with self._stating():
+            loss = guard.run(*batch)
         if not last or self._pending.batches:
             loss = self._pending.mean(loss, batch[2], last)
         if last:
@@ -218,7 +200,17 @@ class PrivateStep(nn.Cell):
         Raises:
             PrivacyError: the step cannot be shown to be private.
         """
-        self._guard("update").prepare(*self._rows.batch(images, labels, None))
+        with self._stating():
+            self._guard("update").prepare(*self._rows.batch(images, labels, None))
+
+    def _stating(self) -> AbstractContextManager[None]:
+        """Within it, cells state the bounds that a sweep reads."""
+        return marking(self.network, self._losses) if isinstance(self.dpsgd, LipschitzDP) else nullcontext()
+
+    def _swept(self) -> float | None:
+        if not isinstance(self.dpsgd, LipschitzDP):
+            return None
+        return sensitivity(self.dpsgd, self._bounds, list(self.network.get_parameters()))
 
     def _account(self, compiled: Compiled) -> None:
         """Writes down what the graph is about to release, before it does."""

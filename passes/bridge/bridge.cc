@@ -31,11 +31,12 @@ constexpr size_t kSmall = 64;  // tensors up to this many elements are written o
 
 [[noreturn]] void Fail(const std::string &what) { throw std::runtime_error("mindveil: " + what); }
 
-json TensorData(const tensor::TensorPtr &t) {
+// The first `count` elements, or null where they are of another type.
+json TensorData(const tensor::TensorPtr &t, size_t count) {
   json data = json::array();
   const void *raw = t->unsafe_data();
-  if (raw == nullptr || t->DataSize() > kSmall) return nullptr;
-  for (size_t i = 0; i < t->DataSize(); ++i) {
+  if (raw == nullptr || count > t->DataSize()) return nullptr;
+  for (size_t i = 0; i < count; ++i) {
     switch (t->data_type()) {
       case kNumberTypeFloat32: data.push_back(static_cast<const float *>(raw)[i]); break;
       case kNumberTypeFloat64: data.push_back(static_cast<const double *>(raw)[i]); break;
@@ -71,7 +72,11 @@ json ValueJson(const ValuePtr &v) {
   if (v->isa<StringImm>()) return GetValue<std::string>(v);
   if (v->isa<tensor::Tensor>()) {
     auto t = v->cast<tensor::TensorPtr>();
-    return json{{"tensor", TensorData(t)}, {"uniform", Uniform(t)}};
+    const size_t size = t->DataSize();
+    const bool uniform = Uniform(t);
+    json j{{"tensor", size <= kSmall ? TensorData(t, size) : nullptr}, {"uniform", uniform}};
+    if (uniform) j["fill"] = TensorData(t, 1);
+    return j;
   }
   if (v->isa<ValueSequence>()) {
     json a = json::array();

@@ -16,6 +16,7 @@ from mindveil.passes.operations.recurrent import RECURRENT
 from mindveil.passes.operations.reduction import REDUCTION
 from mindveil.passes.operations.shape import SHAPE
 from mindveil.passes.operations.slices import SLICES
+from mindveil.passes.operations.stated import STATED
 from mindveil.passes.operations.table import Operation
 from mindveil.passes.operations.update import UPDATE
 from mindveil.passes.operations.window import WINDOW
@@ -36,6 +37,7 @@ _FAMILIES: tuple[dict[str, Operation], ...] = (
     REDUCTION,
     LOSS,
     RANDOMNESS,
+    STATED,
     UPDATE,
 )
 

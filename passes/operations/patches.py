@@ -5,14 +5,14 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from itertools import product
-from math import prod
+from math import ceil, gcd, prod
 from typing import Any
 
 from mindveil.passes.edits import Builder
 from mindveil.passes.graph import Constant, TensorType
 from mindveil.passes.operations.table import RefusedError
 
-__all__ = ["Window", "patches"]
+__all__ = ["Window", "overlap", "patches"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,6 +53,20 @@ def _before(attrs: Mapping[str, Any], seen: tuple[int, ...], needed: list[int]) 
     if attrs.get("pad_mode") in (1, "same", "SAME"):
         return [max(n - size, 0) // 2 for n, size in zip(needed, seen, strict=True)]
     raise RefusedError(f"its padding is not known (pad_mode {attrs.get('pad_mode')!r}, no pad_list)")
+
+
+def overlap(
+    kernel: tuple[int, ...], stride: tuple[int, ...], dilation: tuple[int, ...], outside: tuple[int, ...]
+) -> int:
+    """The largest number of windows that cover one value; ``outside`` is the output's extent in each dimension.
+
+    >>> overlap((3, 3), (2, 2), (1, 1), (13, 13))
+    4
+    """
+    total = 1
+    for k, s, d, extent in zip(kernel, stride, dilation, outside, strict=True):
+        total *= min(ceil(k / (s // gcd(s, d))), extent)
+    return total
 
 
 def patches(build: Builder, x: int, window: Window) -> int:

@@ -123,6 +123,14 @@ def _along(position: int) -> Operation:
     return _axis_free(lambda view, node, rank: view.axes(node.inputs[position], rank))
 
 
+def _sort(view: View, node: Node) -> Privacy:
+    """Values and their order along one axis, which must not be that of the examples."""
+    axis = int(node.attrs["axis"]) % len(view.shape(node.inputs[0]))
+    if axis == view.place(node.inputs[0]).axis:
+        raise RefusedError("it sorts along the examples")
+    return many([view.types[node.inputs[0]]] * 2)
+
+
 def _pad_axes(view: View, node: Node, rank: int) -> list[int]:
     """PadV3 names widths from the last dimension on; only in this order is it known which dimensions they belong to."""
     if not node.attrs.get("paddings_contiguous", True):
@@ -170,6 +178,7 @@ POINTWISE: dict[str, Operation] = {
     **{name: _along(1) for name in words("Softmax LogSoftmax LogSoftmaxExt CumSum CumsumExt CumProd")},
     **{name: _along(2) for name in words("SoftmaxBackward LogSoftmaxGrad")},
     "ReverseV2": _along(1),
+    "Sort": Operation(_sort),
     "PadV3": _axis_free(_pad_axes),
     **{name: Operation(_dropout, effect="random") for name in words("Dropout Dropout2D Dropout3D")},
 }

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from math import ceil, gcd, sqrt
+from math import ceil, sqrt
 from typing import Any
 
 from mindspore import Parameter, Tensor, ops
 
+from mindveil.passes.operations.patches import overlap
 from mindveil.runtime.lipdp.rules import Bound, DPLayer, Norms, Shape, refuse_bias
-from mindveil.runtime.lipdp.spectral import orthonormal, spectral_bound, spectral_project
+from mindveil.runtime.spectral import orthonormal, spectral_bound, spectral_project
 
-__all__ = ["DP_QuickSpectralConv2D", "DP_SpectralConv2D", "overlap", "pair"]
+__all__ = ["DP_QuickSpectralConv2D", "DP_SpectralConv2D", "pair"]
 
 
 class DP_QuickSpectralConv2D(DPLayer):
@@ -162,17 +163,3 @@ def pair(value: int | tuple[int, int]) -> tuple[int, int]:
     (3, 3)
     """
     return (value, value) if isinstance(value, int) else (int(value[0]), int(value[1]))
-
-
-def overlap(
-    kernel: tuple[int, int], stride: tuple[int, int], dilation: tuple[int, int], outside: tuple[int, ...]
-) -> int:
-    """The largest number of windows that cover one pixel; ``outside`` is the output's height and width.
-
-    >>> overlap((3, 3), (2, 2), (1, 1), (13, 13))
-    4
-    """
-    total = 1
-    for k, s, d, extent in zip(kernel, stride, dilation, outside, strict=True):
-        total *= min(ceil(k / (s // gcd(s, d))), extent)
-    return total

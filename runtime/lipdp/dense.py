@@ -8,7 +8,7 @@ import numpy as np
 from mindspore import Parameter, Tensor, ops
 
 from mindveil.runtime.lipdp.rules import Bound, DPLayer, Norms, Shape, refuse_bias
-from mindveil.runtime.lipdp.spectral import frobenius_project, orthonormal, spectral_bound, spectral_project
+from mindveil.runtime.spectral import frobenius_project, orthonormal, spectral_bound, spectral_project
 
 __all__ = ["DP_QuickFrobeniusDense", "DP_QuickSpectralDense", "DP_SpectralDense"]
 

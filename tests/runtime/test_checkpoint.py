@@ -12,7 +12,7 @@ from mindspore import nn
 from mindveil.accountant import Composed, Gaussian, Ledger, PoissonSampled, epsilon
 from mindveil.runtime import DPSGD, PoissonBatches, PrivateStep, ShuffledBatches, Suppression
 from mindveil.runtime.checkpoint import CheckpointError, restore, save
-from mindveil.runtime.policies import Policy
+from mindveil.runtime.kinds import Policy
 
 LOSS = nn.SoftmaxCrossEntropyWithLogits(sparse=True, reduction="mean")
 RECORDS = 40

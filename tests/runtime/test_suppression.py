@@ -11,8 +11,8 @@ from mindspore import Tensor, nn
 
 from mindveil.runtime import DPSGD, PrivateStep, Suppression
 from mindveil.runtime.datasets import ImageData
+from mindveil.runtime.kinds import Policy
 from mindveil.runtime.networks import LeNet5
-from mindveil.runtime.policies import Policy
 from mindveil.runtime.suppress import smallest_suppressed
 
 LOSS = nn.SoftmaxCrossEntropyWithLogits(sparse=True, reduction="mean")

@@ -36,7 +36,7 @@ def explain_step(
     from mindspore import nn
 
     from mindveil.runtime import DPSGD, PrivateStep, Suppression
-    from mindveil.runtime.policies import Policy
+    from mindveil.runtime.kinds import Policy
     from mindveil.tools.jobs.training import load_factory
     from mindveil.tools.report.files import write_atomically
 

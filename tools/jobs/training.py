@@ -16,7 +16,8 @@ from mindveil.accountant import Ledger
 from mindveil.runtime.batches import Batches, PoissonBatches, ShuffledBatches
 from mindveil.runtime.card import Mode, PrivacyCard
 from mindveil.runtime.datasets import ImageData
-from mindveil.runtime.policies import DPSGD, Policy, Suppression
+from mindveil.runtime.kinds import Policy
+from mindveil.runtime.policies import DPSGD, Suppression
 from mindveil.runtime.training import History, Point, accuracy, train
 from mindveil.tools.cli.config import PrivateConfig, RunConfig, SuppressedConfig
 from mindveil.tools.jobs.progress import Progress

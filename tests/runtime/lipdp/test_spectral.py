@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from mindveil.runtime.lipdp.spectral import frobenius_project, orthonormal, spectral_bound, spectral_project
+from mindveil.runtime.spectral import frobenius_project, orthonormal, spectral_bound, spectral_project
 
 SHAPES = [(1, 1), (3, 3), (5, 40), (40, 5), (64, 64)]
 

@@ -1,0 +1,110 @@
+"""The policy for networks whose gradients are bounded before the data is read: noise without clipping."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from math import inf, isfinite, sqrt
+from typing import Any
+
+import numpy as np
+
+from mindveil.passes.norms import Norm
+from mindveil.runtime.policies import whole
+from mindveil.runtime.schedules import Schedule
+from mindveil.runtime.spectral import spectral_bound
+
+__all__ = ["LipschitzDP", "certified_norms", "sensitivity"]
+
+#: The bound is handed to the graph as float32.
+FLOAT32 = 1 + 1e-6
+
+
+@dataclass(frozen=True, slots=True)
+class LipschitzDP:
+    """Differentially private gradients without clipping: a sweep of the step's graph bounds them, and noise is added.
+
+    One update is ``(sum_i w_i g_i + N(0, (noise_multiplier C)^2)) / (sampling_rate dataset_size)``, where C bounds the
+    norm of one example's gradient over all parameters. Before each step C is computed from the sweep's expressions and
+    the norms of the weights as they are then, which are public after each noisy update.
+
+    The network's inputs need a bound and its loss a Lipschitz constant, and both must be stated in the graph:
+    `mindveil.runtime.lipdp` has such layers and losses. A step without a known bound is refused.
+
+    Guarantee: as for `DPSGD`.
+
+    Attributes:
+        noise_multiplier, sampling_rate, dataset_size, public, noise_seed: as for `DPSGD`.
+        norms: gives, by parameter name, an upper bound of the spectral norm of each weight reshaped to ``[rows, -1]``
+            (the Euclidean norm of a vector) as it is when called; by default `certified_norms`, which proves them from
+            the weights. Where a projection holds them, its constants are cheaper.
+
+    Source: Béthune et al. 2024, "DP-SGD without clipping: the Lipschitz neural network way".
+    """
+
+    noise_multiplier: Schedule
+    sampling_rate: float
+    dataset_size: int
+    public: tuple[str, ...] = ()
+    noise_seed: int | None = None
+    norms: Callable[[], Mapping[str, float]] | None = None
+
+    def __post_init__(self) -> None:
+        if not callable(self.noise_multiplier) and not (isfinite(self.noise_multiplier) and self.noise_multiplier >= 0):
+            raise ValueError(f"noise_multiplier is {self.noise_multiplier}, and must be finite and at least 0")
+        if isinstance(self.sampling_rate, bool) or not 0 < self.sampling_rate <= 1:
+            raise ValueError(f"sampling_rate is {self.sampling_rate}, and must be in (0, 1]; it is batch / records")
+        whole("dataset_size", self.dataset_size)
+
+    @property
+    def expected_batch(self) -> float:
+        """The constant that the noisy sum is divided by: expected records of a batch."""
+        return self.sampling_rate * self.dataset_size
+
+    @property
+    def adaptive(self) -> None:
+        """No clip norm adapts."""
+        return
+
+    @property
+    def rows_together(self) -> int:
+        """Every record is bounded by itself."""
+        return 1
+
+
+def certified_norms(parameters: Sequence[Any], names: frozenset[str]) -> dict[str, float]:
+    """Upper bounds of the norms of the named weights as they are now, rounding included.
+
+    Raises:
+        ArithmeticError: a weight is not finite.
+    """
+    found = {}
+    for p in parameters:
+        if p.name in names:
+            values = p.asnumpy()
+            found[p.name] = spectral_bound(values.reshape(len(values), -1) if values.ndim > 1 else values[:, None])
+    return found
+
+
+def sensitivity(policy: LipschitzDP, bounds: Mapping[str, Norm], parameters: Sequence[Any]) -> float:
+    """The bound of one example's gradient over all parameters, for the weights as they are.
+
+    Args:
+        bounds: by parameter name, from the sweep.
+        parameters: of the network, trained or not.
+
+    Raises:
+        ValueError: a norm is missing, or the bound is not a positive number.
+    """
+    wanted = frozenset[str]().union(*(b.names("weight") for b in bounds.values()))
+    scalars = frozenset[str]().union(*(b.names("value") for b in bounds.values()))
+    weights = certified_norms(parameters, wanted) if policy.norms is None else dict(policy.norms())
+    values = {p.name: float(p.asnumpy()) for p in parameters if p.name in scalars}
+    missing = sorted((wanted - set(weights)) | (scalars - set(values)))
+    least = min([*weights.values(), *values.values()], default=0.0)
+    if missing or not least >= 0:
+        raise ValueError(f"norms must be at least 0 and known for every weight; missing: {missing}, least: {least}")
+    bound = sqrt(sum(b.at(weights, values) ** 2 for b in bounds.values())) * FLOAT32
+    if not 0 < bound < min(inf, float(np.finfo(np.float32).max)):
+        raise ValueError(f"the bound of a gradient is {bound}, and must be positive and finite to scale noise by")
+    return bound
