@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+import mindspore as ms
 import numpy as np
 import pytest
 from mindspore import Tensor, nn
@@ -160,6 +161,18 @@ def test_the_bound_follows_the_weights_from_step_to_step() -> None:
     assert second < 0.9 * first
 
 
+class Half(nn.Cell):
+    """A layer in half precision, whose rounding no bound counts."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.first = lipdp.DP_BoundedInput(upper_bound=1.0)
+        self.dense = nn.Dense(4, 3).to_float(ms.float16)
+
+    def construct(self, x: Tensor) -> Tensor:
+        return self.dense(self.first(x)).astype(ms.float32)
+
+
 class Free(nn.Cell):
     """Layers without a bounded input, or without a rule."""
 
@@ -178,9 +191,10 @@ class Free(nn.Cell):
     [
         (lambda: Free(bounded=False), lipdp.DP_TauCategoricalCrossentropy(1.0), "parameter 'images'"),
         (lambda: Free(bounded=True), lipdp.DP_TauCategoricalCrossentropy(1.0), "GeLUGrad"),
+        (Half, lipdp.DP_TauCategoricalCrossentropy(1.0), "Cast"),
         (lambda: model("branches"), nn.SoftmaxCrossEntropyWithLogits(sparse=True), "SoftmaxCrossEntropyWithLogits"),
     ],
-    ids=["input", "activation", "loss"],
+    ids=["input", "activation", "half precision", "loss"],
 )
 def test_what_has_no_bound_is_refused_by_name(network: Callable[[], nn.Cell], loss: nn.Cell, named: str) -> None:
     made = network()
