@@ -174,7 +174,7 @@ def _node(n: dict[str, Any]) -> Node:
     value, uniform, fill = n["value"], True, None
     if isinstance(value, dict) and "tensor" in value:
         uniform, first = value["uniform"], value.get("fill")
-        fill = float(first[0]) if first else None
+        fill = float(first[0]) if first and first[0] is not None else None  # JSON has no infinity
         value = value["tensor"]
     return Node(n["id"], kind, type_, value=value, uniform=uniform, fill=fill)
 
