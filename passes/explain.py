@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from mindveil.passes.graph import Constant, Node, StepGraph
+from mindveil.passes.graph import Node, StepGraph
 from mindveil.passes.operations.update import is_update
 from mindveil.passes.pipeline import Compiled
 from mindveil.passes.privacy import Bounded, is_free
@@ -82,17 +82,12 @@ def _path(graph: StepGraph, update: Node) -> list[Node]:
         if node.op == "TupleGetItem" and graph[node.inputs[0]].op == "Custom":
             noise = graph[node.inputs[0]]
             path.append(noise)
-            todo.append(noise.inputs[2 + _index(graph, node)])
+            todo.append(noise.inputs[2 + int(graph[node.inputs[1]].plain)])
         elif node.op == "Custom":
             todo += list(node.inputs[2:])
         elif node.stamp is None or node.op == "TupleGetItem":
             todo += [i for i in node.inputs if graph[i].made]
     return path
-
-
-def _index(graph: StepGraph, item: Node) -> int:
-    value = graph[item.inputs[1]].value
-    return int(value.value if isinstance(value, Constant) else value)
 
 
 def _mask(graph: StepGraph, node: Node) -> str:

@@ -4,19 +4,18 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from math import prod
-from typing import Any
 
 import numpy as np
 
 from mindveil.passes.bridge.kernels import WIDEST_FILTER, available, custom
 from mindveil.passes.edits import FLOAT, Builder
-from mindveil.passes.graph import Constant, Node, Shape, StepGraph, TensorType
+from mindveil.passes.graph import Node, Shape, StepGraph, TensorType
 from mindveil.passes.infer import Typed
 from mindveil.passes.operations.patches import Window
 from mindveil.passes.operations.table import RefusedError
 from mindveil.passes.privacy import PerExample
 
-__all__ = ["LIBRARY", "Filter", "find_filters", "value", "window_of"]
+__all__ = ["LIBRARY", "Filter", "find_filters", "window_of"]
 
 LIBRARY = "convolution"
 
@@ -115,8 +114,3 @@ def window_of(node: Node, seen: Shape, given: Shape, weight: Shape) -> Window | 
 def _in_order(typed: Typed, node: Node) -> bool:
     """Whether the rows of one example are neighbours in both operands."""
     return all(typed.types.get(i) == PerExample(1) for i in node.inputs[:2])
-
-
-def value(node: Node) -> Any:
-    """What a constant holds, whether a pass made it or the compiler."""
-    return node.value.value if isinstance(node.value, Constant) else node.value

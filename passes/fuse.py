@@ -7,9 +7,10 @@ from math import prod
 
 from mindveil.passes.bridge.kernels import NOISE, available, custom
 from mindveil.passes.edits import FLOAT, Builder
-from mindveil.passes.filters import Filter, find_filters, value
+from mindveil.passes.filters import Filter, find_filters
 from mindveil.passes.graph import Node, StepGraph, TensorType
 from mindveil.passes.infer import Typed
+from mindveil.passes.noise import is_noise
 
 __all__ = ["fuse"]
 
@@ -61,7 +62,7 @@ class _Fusion:
     def _scale_noise(self) -> None:
         """The noise kernel also multiplies by the constant that every noisy sum is divided by, in the same pass."""
         for node in self._graph.operations:
-            if node.op != "Custom" or str(value(node.attrs["func_name"])).split(":")[-1] != NOISE:
+            if not is_noise(node):
                 continue
             single = node.type.elements is None
             items = [node] if single else [self._graph[u] for u, _ in self._graph.users(node.id)]
@@ -79,13 +80,13 @@ class _Fusion:
                 if single:
                     self._instead[product.id] = made
                 else:
-                    index = self._build.constant("int", value(self._graph[item.inputs[1]]))
+                    index = self._build.constant("int", self._graph[item.inputs[1]].plain)
                     self._instead[product.id] = self._build.op("TupleGetItem", [made, index], item.type)
 
     def _sum(self, node: Node) -> int | None:
         """``ReduceSum`` over neighbouring axes, of squares if they are those of a matrix's rows."""
         source, axes = self._graph.inputs(node.id)[:2]
-        summed = [k for k in value(axes) if source.shape[k] > 1]
+        summed = [k for k in axes.plain if source.shape[k] > 1]
         if not summed or len({source.shape[k] for k in summed} - {1}) == 0:
             return None
         first, last = min(summed), max(summed)
@@ -108,7 +109,7 @@ class _Fusion:
     def _weighted(self, node: Node) -> int | None:
         """A row of weights times a matrix whose values were made finite."""
         row, matrix = self._graph.inputs(node.id)[:2]
-        plain = not any(value(self._graph[i]) for i in node.inputs[2:4])
+        plain = not any(self._graph[i].plain for i in node.inputs[2:4])
         if matrix.op != "NanToNum" or not matrix.made or row.shape[0] != 1 or not plain:
             return None
         filters = self._recomputed(matrix.inputs[0])

@@ -85,6 +85,11 @@ class Node:
         """The tensor's shape; ``()`` for what is no tensor."""
         return self.type.shape or ()
 
+    @property
+    def plain(self) -> Any:
+        """A constant's value in Python's own types, whether the compiler or a pass made it."""
+        return self.value.value if isinstance(self.value, Constant) else self.value
+
     def describe(self) -> str:
         """Operation, type and scope, for messages."""
         what = self.op if self.kind == "op" else f"{self.kind} {self.name or self.value!r}"
@@ -132,10 +137,10 @@ class StepGraph:
         found = self.find(MARKER)
         return found[0] if found else None
 
-    def order(self) -> list[int]:
-        """What the output depends on, inputs before users."""
+    def order(self, node: int | None = None) -> list[int]:
+        """What a node depends on, and itself, inputs before users; of the output by default."""
         done: dict[int, None] = {}
-        stack = [(self.output, False)]
+        stack = [(self.output if node is None else node, False)]
         while stack:
             node, ready = stack.pop()
             if node in done:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 
 from mindveil.passes.clip import usable_weights
@@ -45,10 +44,10 @@ class BoundSums:
     w are held inside [0, 1]. Statements of bounds leave the graph: they have been read.
 
     Attributes:
-        bounds: what `gradient_bounds` found for this graph.
+        bounded: parameters whose gradients `gradient_bounds` found bounds of, in this graph.
     """
 
-    bounds: Mapping[str, Norm]
+    bounded: frozenset[str]
     name: str = "bound"
 
     def __call__(self, typed: Typed) -> StepGraph:
@@ -57,11 +56,14 @@ class BoundSums:
         terms = Terms(build, typed.types, typed.batch)
         weights = usable_weights(build, marker, typed.batch)
         stamp = Bounded(build[marker.controls["clip_norm"]].name, group="all parameters")
-        bounded = dict(marker.gradients)
-        for name in self.bounds:
-            sums = terms.weighted(marker.gradients[name], weights)
-            bounded[name] = build.stamp(sums, stamp)
-        with_gradients(build, marker, bounded)
+        with_gradients(
+            build,
+            marker,
+            {
+                name: build.stamp(terms.weighted(g, weights), stamp) if name in self.bounded else g
+                for name, g in marker.gradients.items()
+            },
+        )
         return _without_statements(build)
 
 

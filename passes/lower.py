@@ -10,7 +10,7 @@ import numpy as np
 from mindveil.passes import filters
 from mindveil.passes.bridge.kernels import available, custom
 from mindveil.passes.edits import FLOAT, Builder
-from mindveil.passes.filters import Filter, value, window_of
+from mindveil.passes.filters import Filter, window_of
 from mindveil.passes.graph import Node, Shape, StepGraph, TensorType
 from mindveil.passes.infer import Typed
 from mindveil.passes.operations.patches import Window
@@ -70,8 +70,8 @@ class _Lowering:
     # ----------------------------------------------------------------------------------------------- normalisation
     def _group_norm(self, node: Node) -> None:
         x, groups, scale, shift, epsilon = (self._graph[i] for i in node.inputs[:5])
-        count = self._ints([int(value(groups))])
-        inputs = [x.id, scale.id, shift.id, count, self._build.scalar(float(value(epsilon)))]
+        count = self._ints([int(groups.plain)])
+        inputs = [x.id, scale.id, shift.id, count, self._build.scalar(float(epsilon.plain))]
         self._instead[node.id] = self._kernel("normalisation", "mindveil_group_norm", inputs, node.type)
 
     def _group_norm_grad(self, node: Node) -> None:
@@ -82,12 +82,12 @@ class _Lowering:
 
     def _layer_norm(self, node: Node) -> None:
         x, scale, shift, begin, first, epsilon = (self._graph[i] for i in node.inputs[:6])
-        rows, size = self._rows(x.shape, int(value(begin)))
-        if prod(scale.shape) != size or int(value(first)) % len(x.shape) != int(value(begin)) % len(x.shape):
+        rows, size = self._rows(x.shape, int(begin.plain))
+        if prod(scale.shape) != size or int(first.plain) % len(x.shape) != int(begin.plain) % len(x.shape):
             return
         flat = [self._build.reshape(n.id, s) for n, s in ((x, (rows, size)), (scale, (size,)), (shift, (size,)))]
         types = [TensorType(shape, FLOAT) for shape in ((rows, size), (rows,), (rows,))]
-        inputs = [*flat, self._build.scalar(float(value(epsilon)))]
+        inputs = [*flat, self._build.scalar(float(epsilon.plain))]
         made = self._kernel("normalisation", "mindveil_layer_norm", inputs, TensorType(elements=tuple(types)))
         for user, index in self._users(node):
             shape = self._graph[user].shape
@@ -95,8 +95,8 @@ class _Lowering:
 
     def _layer_norm_grad(self, node: Node) -> None:
         x, dy, variance, mean, scale, begin, first = (self._graph[i] for i in node.inputs[:7])
-        rows, size = self._rows(x.shape, int(value(begin)))
-        if prod(scale.shape) != size or int(value(first)) % len(x.shape) != int(value(begin)) % len(x.shape):
+        rows, size = self._rows(x.shape, int(begin.plain))
+        if prod(scale.shape) != size or int(first.plain) % len(x.shape) != int(begin.plain) % len(x.shape):
             return
         batch, kind = self._typed.batch, self._typed.types[x.id]
         apart = isinstance(kind, PerExample) and kind.before == 1 and rows % batch == 0
@@ -180,7 +180,7 @@ class _Lowering:
     def _users(self, node: Node) -> list[tuple[int, int]]:
         """(user, index) of everything that reads one output."""
         users = [u for u, _ in self._graph.users(node.id)]
-        return [(u, int(value(self._graph[self._graph[u].inputs[1]]))) for u in users]
+        return [(u, int(self._graph[self._graph[u].inputs[1]].plain)) for u in users]
 
     def _ints(self, numbers: list[int] | tuple[int, ...]) -> int:
         return self._build.constant("tensor", np.array([int(n) for n in numbers], np.int64), "int64")

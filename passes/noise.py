@@ -12,7 +12,7 @@ from mindveil.passes.infer import Typed
 from mindveil.passes.marker import read_marker, with_gradients
 from mindveil.passes.privacy import Bounded, Many, Privacy, PrivacyError, Public, Released
 
-__all__ = ["GRID", "Noise", "Release", "noise_node", "read_releases"]
+__all__ = ["GRID", "Noise", "Release", "is_noise", "noise_node", "read_releases"]
 
 #: Cells of the kernel's grid in one standard deviation; gradient and noise are added as whole numbers of cells.
 GRID = 2.0**20
@@ -127,8 +127,13 @@ def read_releases(typed: Typed) -> tuple[Release, ...]:
     Raises:
         PrivacyError: a noise node does not have the form that the accounting is right for.
     """
-    nodes = [n for n in typed.graph.operations if n.op == "Custom" and _function(n).endswith(":" + NOISE)]
-    return tuple(_release(typed.graph, typed.types, n) for n in nodes)
+    return tuple(_release(typed.graph, typed.types, n) for n in typed.graph.operations if is_noise(n))
+
+
+def is_noise(node: Node) -> bool:
+    """Whether a node is the kernel that adds noise."""
+    name = node.attrs.get("func_name")
+    return node.op == "Custom" and str(name.value if isinstance(name, Constant) else name).endswith(":" + NOISE)
 
 
 def _release(graph: StepGraph, types: dict[int, Privacy], node: Node) -> Release:
@@ -165,10 +170,4 @@ def _scale(graph: StepGraph, sigma: Node) -> tuple[str, str]:
 
 
 def _number(node: Node) -> float:
-    value = node.value.value if isinstance(node.value, Constant) else node.value
-    return float(value) if node.kind == "value" and value is not None else float("nan")
-
-
-def _function(node: Node) -> str:
-    value = node.attrs.get("func_name")
-    return str(value.value if isinstance(value, Constant) else value)
+    return float(node.plain) if node.kind == "value" and node.plain is not None else float("nan")

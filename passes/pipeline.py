@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Literal, Protocol
 
 from mindveil.passes.fuse import fuse
@@ -13,6 +13,7 @@ from mindveil.passes.infer import Declared, Typed, check, infer
 from mindveil.passes.lower import lower
 from mindveil.passes.marker import remove_marker
 from mindveil.passes.noise import Release, read_releases
+from mindveil.passes.norms import Norm
 from mindveil.passes.operations import OPERATIONS
 from mindveil.passes.privacy import PrivacyError
 
@@ -43,12 +44,14 @@ class Compiled:
 
     Attributes:
         fast: the graph that runs: the typed one with kernels in place of slow operations and of chains.
+        bounds: by parameter name, of one example's gradient, where a sweep found them in place of clipping.
     """
 
     typed: Typed
     fast: StepGraph
     releases: tuple[Release, ...]
     trace: tuple[Trace, ...]
+    bounds: Mapping[str, Norm] = field(default_factory=dict)
 
 
 #: ``private``: nothing unreleased may reach a Parameter. ``accumulate``: clipped sums may reach the declared sums.

@@ -9,7 +9,7 @@ from mindveil.passes.graph import Node
 from mindveil.passes.infer import Typed, where
 from mindveil.passes.norms import Norm
 from mindveil.passes.operations.stated import STATEMENT
-from mindveil.passes.operations.table import View
+from mindveil.passes.operations.table import RefusedError, View
 from mindveil.passes.privacy import PerExample, PrivacyError, is_free
 from mindveil.passes.sweep_rules import GROUPS, RULES, largest
 
@@ -38,8 +38,9 @@ class Sweep:
         Raises:
             PrivacyError: there is none; the message names the first operation without one.
         """
-        for i in _below(self, node):
-            self.norm(i)
+        for i in self.graph.order(node):  # no recursion is deeper than one operation then
+            if not is_free(self.types[i]):
+                self.norm(i)
         bound = self.norm(node)
         if _infinite(bound):
             first = self._culprit(node)
@@ -51,18 +52,26 @@ class Sweep:
 
     def _culprit(self, node: int) -> Node:
         """Where an infinite bound comes from; a statement takes it from what it names, not from what it is about."""
-        n = self.graph[node]
-        read = n.inputs[1:2] if n.op == STATEMENT else n.inputs if n.op in RULES or n.op in GROUPS else ()
-        endless = [i for i in read if not is_free(self.types[i]) and _infinite(self.norm(i))]
-        return self._culprit(endless[0]) if endless else n
+        while True:
+            n = self.graph[node]
+            read = n.inputs[1:2] if n.op == STATEMENT else n.inputs if n.op in RULES or n.op in GROUPS else ()
+            endless = [i for i in read if not is_free(self.types[i]) and _infinite(self.norm(i))]
+            if not endless:
+                return n
+            node = endless[0]
 
     def norm(self, node: int) -> Norm:
         """The bound of a value that holds examples, or of a sum over them."""
         if node not in self._known:
-            n = self.graph[node]
-            rule = RULES.get(n.op)
-            self._known[node] = norms.UNKNOWN if rule is None else rule(self, n)
+            self._known[node] = self._ruled(self.graph[node])
         return self._known[node]
+
+    def _ruled(self, n: Node) -> Norm:
+        rule = RULES.get(n.op)
+        try:
+            return norms.UNKNOWN if rule is None else rule(self, n)
+        except RefusedError:  # the rule cannot be decided, for instance because the padding is not known
+            return norms.UNKNOWN
 
     def operand(self, node: int) -> Norm:
         """The same; for what is public its own norm, the examples' parts of it alone where it has rows."""
@@ -88,11 +97,11 @@ class Sweep:
     def matrix(self, node: int) -> Norm:
         """The spectral norm of a public matrix or filter: of a Parameter as it is, or transposed."""
         n = self.graph[node]
-        shape = n.shape
-        while n.kind == "op" and n.op in ("Load", "Depend", "Transpose"):
+        # Rows that are made of other numbers have another norm, so that more dimensions may not change places.
+        through = ("Load", "Depend", "Transpose") if len(n.shape) == 2 else ("Load", "Depend")
+        while n.kind == "op" and n.op in through:
             n = self.graph[n.inputs[0]]
-        same = n.shape == shape or (len(shape) == 2 and n.shape == shape[::-1])
-        return norms.parameter(n.name) if n.kind == "parameter" and n.weight and same else norms.UNKNOWN
+        return norms.parameter(n.name) if n.kind == "parameter" and n.weight else norms.UNKNOWN
 
     def size(self, node: Node) -> float:
         """Numbers of one example, or of a sum."""
@@ -111,19 +120,3 @@ class Sweep:
 def _infinite(bound: Norm) -> bool:
     ones = {n: 1.0 for n in bound.names("weight")}, {n: 1.0 for n in bound.names("value")}
     return bound.at(*ones) == float("inf")
-
-
-def _below(sweep: Sweep, node: int) -> list[int]:
-    """What a gradient depends on, inputs first: no recursion is deeper than one operation then."""
-    done: dict[int, None] = {}
-    stack = [(node, False)]
-    while stack:
-        i, ready = stack.pop()
-        if i in done:
-            continue
-        if ready:
-            done[i] = None
-        elif not is_free(sweep.types[i]):
-            stack.append((i, True))
-            stack.extend((j, False) for j in sweep.graph[i].inputs if j not in done)
-    return list(done)

@@ -9,7 +9,7 @@ from typing import Protocol
 import numpy as np
 
 from mindveil.passes import norms
-from mindveil.passes.graph import Constant, Node, StepGraph
+from mindveil.passes.graph import Node, StepGraph
 from mindveil.passes.norms import Norm
 from mindveil.passes.operations.patches import Window, overlap
 from mindveil.passes.operations.stated import STATEMENT
@@ -48,9 +48,8 @@ def largest(n: Node) -> float:
     """The largest absolute value in a constant; infinite where it is not known."""
     if n.fill is not None:
         return abs(n.fill)
-    given = n.value.value if isinstance(n.value, Constant) else n.value
     try:
-        found = float(np.abs(np.asarray(given, np.float64)).max())
+        found = float(np.abs(np.asarray(n.plain, np.float64)).max())
     except (TypeError, ValueError):
         return float("inf")
     return found if isfinite(found) else float("inf")
@@ -81,9 +80,7 @@ def _product(sweep: Sweep, node: Node) -> Norm:
         if not held:
             shape = sweep.graph[i].shape
             rounding += max(shape[-2:]) * UNIT * sqrt(min(shape[-2:]))
-    if any(not is_free(sweep.types[i]) for i in node.inputs[4:]):
-        return norms.UNKNOWN
-    if len(sides) == 2 and not any(is_free(sweep.types[i]) for i in node.inputs[:2]):
+    if not any(is_free(sweep.types[i]) for i in node.inputs[:2]):
         rounding += prod(sweep.graph[node.inputs[0]].shape) / sweep.batch * UNIT
     return norms.product(*sides, rounding)
 
@@ -161,18 +158,14 @@ def _scaled(sweep: Sweep, node: Node) -> Norm:
     return norms.product(sweep.norm(first), largest(factor), _repeats(sweep, node, first), 1 + UNIT)
 
 
-def _beside(sweep: Sweep, node: Node) -> Norm:
-    inputs = sweep.graph[node.inputs[0]].inputs if node.op in ("Concat", "Stack") else node.inputs
-    return norms.root(*(norms.product(sweep.operand(i), _repeats_in(sweep, node, i)) for i in inputs))
-
-
-def _repeats_in(sweep: Sweep, node: Node, i: int) -> float:
-    return 1.0 if node.op in ("Concat", "Stack") else _repeats(sweep, node, i)
+def _joined(sweep: Sweep, node: Node) -> Norm:
+    """Values side by side."""
+    return norms.root(*(sweep.operand(i) for i in sweep.graph[node.inputs[0]].inputs))
 
 
 def _chosen(sweep: Sweep, node: Node) -> Norm:
-    """Each number comes from one of two values."""
-    return norms.root(*(norms.product(sweep.operand(i), _repeats(sweep, node, i)) for i in node.inputs[1:3]))
+    """Each number comes from one of two values, the last two inputs."""
+    return norms.root(*(norms.product(sweep.operand(i), _repeats(sweep, node, i)) for i in node.inputs[-2:]))
 
 
 def _cast(sweep: Sweep, node: Node) -> Norm:
@@ -202,8 +195,8 @@ RULES: dict[str, Rule] = {
     **{name: _sum for name in words("ReduceSum SumExt BiasAddGrad ReduceMean MeanExt")},
     **{name: _added for name in words("Add AddN Sub AddExt SubExt BiasAdd")},
     **{name: _scaled for name in words("Mul Muls Div Divs RealDiv")},
-    **{name: _beside for name in words("Concat Stack Maximum Minimum")},
-    "Select": _chosen,
+    **{name: _joined for name in words("Concat Stack")},
+    **{name: _chosen for name in words("Maximum Minimum Select")},
     "Cast": _cast,
     **{name: _wider for name in words("BroadcastTo Tile")},
     "TupleGetItem": _item,

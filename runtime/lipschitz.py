@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from math import inf, isfinite, sqrt
 from typing import Any
 
 import numpy as np
 
+from mindveil.passes import norms
 from mindveil.passes.norms import Norm
-from mindveil.runtime.policies import whole
+from mindveil.runtime.policies import check_sampled_noise
 from mindveil.runtime.schedules import Schedule
 from mindveil.runtime.spectral import spectral_bound
 
@@ -50,11 +50,7 @@ class LipschitzDP:
     norms: Callable[[], Mapping[str, float]] | None = None
 
     def __post_init__(self) -> None:
-        if not callable(self.noise_multiplier) and not (isfinite(self.noise_multiplier) and self.noise_multiplier >= 0):
-            raise ValueError(f"noise_multiplier is {self.noise_multiplier}, and must be finite and at least 0")
-        if isinstance(self.sampling_rate, bool) or not 0 < self.sampling_rate <= 1:
-            raise ValueError(f"sampling_rate is {self.sampling_rate}, and must be in (0, 1]; it is batch / records")
-        whole("dataset_size", self.dataset_size)
+        check_sampled_noise(self.noise_multiplier, self.sampling_rate, self.dataset_size)
 
     @property
     def expected_batch(self) -> float:
@@ -96,15 +92,15 @@ def sensitivity(policy: LipschitzDP, bounds: Mapping[str, Norm], parameters: Seq
     Raises:
         ValueError: a norm is missing, or the bound is not a positive number.
     """
-    wanted = frozenset[str]().union(*(b.names("weight") for b in bounds.values()))
-    scalars = frozenset[str]().union(*(b.names("value") for b in bounds.values()))
+    together = norms.root(*bounds.values())
+    wanted, scalars = together.names("weight"), together.names("value")
     weights = certified_norms(parameters, wanted) if policy.norms is None else dict(policy.norms())
     values = {p.name: float(p.asnumpy()) for p in parameters if p.name in scalars}
     missing = sorted((wanted - set(weights)) | (scalars - set(values)))
     least = min([*weights.values(), *values.values()], default=0.0)
     if missing or not least >= 0:
         raise ValueError(f"norms must be at least 0 and known for every weight; missing: {missing}, least: {least}")
-    bound = sqrt(sum(b.at(weights, values) ** 2 for b in bounds.values())) * FLOAT32
-    if not 0 < bound < min(inf, float(np.finfo(np.float32).max)):
+    bound = together.at(weights, values) * FLOAT32
+    if not 0 < bound < float(np.finfo(np.float32).max):
         raise ValueError(f"the bound of a gradient is {bound}, and must be positive and finite to scale noise by")
     return bound

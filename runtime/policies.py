@@ -11,7 +11,7 @@ from mindveil.passes.adapt import Rule
 from mindveil.passes.clipping import Clipping, Flat, PerLayer
 from mindveil.runtime.schedules import Schedule, cubic_sparsity
 
-__all__ = ["DPSGD", "AdaptiveClipNorm", "GivenMasks", "MaskPolicy", "Suppression", "whole"]
+__all__ = ["DPSGD", "AdaptiveClipNorm", "GivenMasks", "MaskPolicy", "Suppression", "check_sampled_noise"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,14 +84,10 @@ class DPSGD:
     rows_together: int = 1
 
     def __post_init__(self) -> None:
-        whole("rows_together", self.rows_together)
+        _whole("rows_together", self.rows_together)
         if not callable(self.clip_norm) and not (isfinite(self.clip_norm) and self.clip_norm > 0):
             raise ValueError(f"clip_norm is {self.clip_norm}, and must be finite and positive")
-        if not callable(self.noise_multiplier) and not (isfinite(self.noise_multiplier) and self.noise_multiplier >= 0):
-            raise ValueError(f"noise_multiplier is {self.noise_multiplier}, and must be finite and at least 0")
-        if isinstance(self.sampling_rate, bool) or not 0 < self.sampling_rate <= 1:
-            raise ValueError(f"sampling_rate is {self.sampling_rate}, and must be in (0, 1]; it is batch / records")
-        whole("dataset_size", self.dataset_size)
+        check_sampled_noise(self.noise_multiplier, self.sampling_rate, self.dataset_size)
         if self.adaptive is not None and (callable(self.clip_norm) or isinstance(self.clipping, PerLayer)):
             raise ValueError("an adaptive clip norm needs a number to begin with, and one norm for all parameters")
 
@@ -128,8 +124,8 @@ class DPSGD:
         """
         from mindveil.accountant import noise_multiplier
 
-        whole("dataset_size", dataset_size)
-        whole("batch_size", batch_size)
+        _whole("dataset_size", dataset_size)
+        _whole("batch_size", batch_size)
         rate = batch_size / dataset_size
         noise = noise_multiplier(target_epsilon=epsilon, delta=delta, sampling_rate=rate, steps=ceil(epochs / rate))
         if adaptive is not None:
@@ -172,8 +168,8 @@ class Suppression:
     def __post_init__(self) -> None:
         if isinstance(self.sparsity, bool) or not 0 <= self.sparsity < 1:
             raise ValueError(f"sparsity is {self.sparsity}, and must be in [0, 1); it is the share of zeros")
-        whole("steps", self.steps)
-        whole("every", self.every)
+        _whole("steps", self.steps)
+        _whole("every", self.every)
         if self.start < 0 or self.start >= self.steps:
             raise ValueError(f"start is {self.start}, and must be at least 0 and before steps, {self.steps}")
 
@@ -208,11 +204,20 @@ class GivenMasks:
 MaskPolicy = Suppression | GivenMasks
 
 
-def whole(name: str, value: int) -> None:
-    """
+def check_sampled_noise(noise_multiplier: Schedule, sampling_rate: float, dataset_size: int) -> None:
+    """What every policy that adds noise to a Poisson batch demands of its settings.
+
     Raises:
-        TypeError, ValueError: the value is no whole number above 0.
+        TypeError, ValueError: one is of the wrong type or out of range.
     """
+    if not callable(noise_multiplier) and not (isfinite(noise_multiplier) and noise_multiplier >= 0):
+        raise ValueError(f"noise_multiplier is {noise_multiplier}, and must be finite and at least 0")
+    if isinstance(sampling_rate, bool) or not 0 < sampling_rate <= 1:
+        raise ValueError(f"sampling_rate is {sampling_rate}, and must be in (0, 1]; it is batch / records")
+    _whole("dataset_size", dataset_size)
+
+
+def _whole(name: str, value: int) -> None:
     if isinstance(value, bool) or not isinstance(value, int):
         raise TypeError(f"{name} is {value!r}, and must be a whole number")
     if value <= 0:

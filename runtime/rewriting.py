@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import MutableMapping
+from dataclasses import replace
 
 from mindveil.passes.adapt import AdaptClipNorm
 from mindveil.passes.average import Average
@@ -12,7 +12,6 @@ from mindveil.passes.infer import Declared, infer
 from mindveil.passes.lipschitz import BoundSums, gradient_bounds
 from mindveil.passes.mask import Mask
 from mindveil.passes.noise import Noise
-from mindveil.passes.norms import Norm
 from mindveil.passes.pipeline import Compiled, GraphPass, Purpose, run
 from mindveil.passes.sums import AddSums
 from mindveil.runtime.kinds import PrivatePolicy
@@ -22,27 +21,23 @@ from mindveil.runtime.step_cell import Kind
 __all__ = ["rewrite"]
 
 
-def rewrite(
-    graph: StepGraph,
-    kind: Kind,
-    policy: PrivatePolicy | None,
-    masked: bool,
-    declared: Declared,
-    bounds: MutableMapping[str, Norm],
-) -> Compiled:
+def rewrite(graph: StepGraph, kind: Kind, policy: PrivatePolicy | None, masked: bool, declared: Declared) -> Compiled:
     """The graph with the policies built in.
 
     Args:
         masked: whether weights have masks.
         declared: what the graph itself cannot say of its untrained Parameters.
-        bounds: filled with what the sweep found, where it takes the place of clipping.
 
     Raises:
         PrivacyError: the step cannot be shown to be private.
     """
+    bounds = gradient_bounds(infer(graph, declared)) if isinstance(policy, LipschitzDP) else {}
     passes: list[GraphPass] = []
+    if isinstance(policy, LipschitzDP):
+        passes.append(BoundSums(frozenset(bounds)))
+    elif policy:
+        passes.append(Clip(policy.clipping, counted=policy.adaptive is not None))
     if policy:
-        passes.append(_bounding(graph, policy, declared, bounds))
         passes += [AddSums()] if kind == "finish" else []
         passes += [Noise(policy.sampling_rate)] if kind != "add" else []
     if masked and kind != "add":
@@ -51,17 +46,7 @@ def rewrite(
         passes.append(Average(policy.expected_batch))
         passes += _adapting(policy)
     purpose: Purpose = "accumulate" if kind == "add" else "private" if policy else "other"
-    return run(graph, passes, purpose=purpose, declared=declared)
-
-
-def _bounding(
-    graph: StepGraph, policy: PrivatePolicy, declared: Declared, bounds: MutableMapping[str, Norm]
-) -> GraphPass:
-    """What bounds each example's part of the gradients: clipping, or the sweep of this graph."""
-    if isinstance(policy, LipschitzDP):
-        bounds.update(gradient_bounds(infer(graph, declared)))
-        return BoundSums(dict(bounds))
-    return Clip(policy.clipping, counted=policy.adaptive is not None)
+    return replace(run(graph, passes, purpose=purpose, declared=declared), bounds=bounds)
 
 
 def _adapting(policy: PrivatePolicy) -> list[GraphPass]:

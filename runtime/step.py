@@ -15,7 +15,6 @@ from mindveil.accountant import Event, Ledger, PrivacyWarning
 from mindveil.passes.explain import explain
 from mindveil.passes.graph import StepGraph
 from mindveil.passes.infer import Declared
-from mindveil.passes.norms import Norm
 from mindveil.passes.picture import picture
 from mindveil.passes.pipeline import Compiled
 from mindveil.runtime.bound_marker import marking
@@ -95,7 +94,6 @@ class PrivateStep(nn.Cell):
         self.mask_parameters = ParameterTuple(self._masks.saved) if self._masks else ()
         self._pending = Pending(optimizer.parameters)
         self._guards: dict[Kind, Guard] = {}
-        self._bounds: dict[str, Norm] = {}
         self._lower = lower and not policies and kernels_work()
         if policies:
             self._guard("update")  # builds the passes, or refuses, before any data is read
@@ -124,7 +122,7 @@ class PrivateStep(nn.Cell):
         return self._guards[kind]
 
     def _rewrite(self, graph: StepGraph, kind: Kind) -> Compiled:
-        return rewrite(graph, kind, self.dpsgd, self._masks is not None, self._declared(), self._bounds)
+        return rewrite(graph, kind, self.dpsgd, self._masks is not None, self._declared())
 
     def _declared(self) -> Declared:
         """What the graph itself cannot say of its untrained Parameters."""
@@ -180,11 +178,10 @@ class PrivateStep(nn.Cell):
         guard = self._guard("update" if last and not self._pending.batches else "finish" if last else "add")
         with self._stating():
             compiled = guard.prepare(*batch)
-        if self._controls:
-            self._controls.set(self.steps_done, self._swept())
-        if last and compiled:
-            self._account(compiled)
-        with self._stating():
+            if self._controls and compiled:
+                self._controls.set(self.steps_done, self._swept(compiled))
+            if last and compiled:
+                self._account(compiled)
             loss = guard.run(*batch)
         if not last or self._pending.batches:
             loss = self._pending.mean(loss, batch[2], last)
@@ -207,10 +204,11 @@ class PrivateStep(nn.Cell):
         """Within it, cells state the bounds that a sweep reads."""
         return marking(self.network, self._losses) if isinstance(self.dpsgd, LipschitzDP) else nullcontext()
 
-    def _swept(self) -> float | None:
+    def _swept(self, compiled: Compiled) -> float | None:
+        """The bound of one example's gradient for the weights as they are; None where gradients are clipped."""
         if not isinstance(self.dpsgd, LipschitzDP):
             return None
-        return sensitivity(self.dpsgd, self._bounds, list(self.network.get_parameters()))
+        return sensitivity(self.dpsgd, compiled.bounds, list(self.network.get_parameters()))
 
     def _account(self, compiled: Compiled) -> None:
         """Writes down what the graph is about to release, before it does."""

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from math import prod
 from typing import TYPE_CHECKING, Any, Literal, Protocol
 
-from mindveil.passes.graph import Constant, Node, Shape, StepGraph
+from mindveil.passes.graph import Node, Shape, StepGraph
 from mindveil.passes.privacy import Many, Mixed, PerExample, Privacy, is_free
 
 if TYPE_CHECKING:
@@ -57,7 +57,7 @@ class View:
         n = self.graph[node]
         if n.kind != "value":
             raise RefusedError(f"its argument {n.describe()} is computed at run time")
-        return n.value.value if isinstance(n.value, Constant) else n.value
+        return n.plain
 
     def axes(self, node: int, rank: int) -> list[int]:
         """The dimensions that a constant names, not negative; all of them for None."""

@@ -3,19 +3,24 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import mindspore as ms
 import numpy as np
 import pytest
-from mindspore import Tensor, nn
+from mindspore import Tensor, nn, ops
 
 from mindveil import accountant
+from mindveil.accountant import Ledger
 from mindveil.passes.privacy import PrivacyError
-from mindveil.runtime import LipschitzDP, PrivateStep, lipdp
+from mindveil.runtime import LipschitzDP, PoissonBatches, PrivateModel, PrivateStep, Suppression, checkpoint, lipdp
+from mindveil.runtime.example_weights import ExampleWeights
 from mindveil.runtime.lipdp.bounds import example_bounds
 
 SHAPE, CLASSES, ROWS = (2, 8, 8), 10, 6
+#: What one update of the ledger's test releases.
+ONCE = accountant.PoissonSampled(0.5, accountant.Gaussian(3.0))
 QUIET = pytest.mark.filterwarnings("ignore:noise_multiplier is 0:mindveil.accountant.PrivacyWarning")
 MIXER = lipdp.MixerConfig(
     hidden_size=8, mlp_seq_dim=8, mlp_channel_dim=8, add_biases=True, skip_connections=True, clip_loss_gradient=0.5
@@ -159,6 +164,82 @@ def test_the_bound_follows_the_weights_from_step_to_step() -> None:
     assert first is not None
     assert second is not None
     assert second < 0.9 * first
+
+
+@QUIET
+def test_physical_batches_make_the_update_of_one() -> None:
+    images, labels = batch()
+    moved = []
+    for parts in ([slice(0, ROWS)], [slice(0, 3), slice(3, ROWS)]):
+        made = model("convolutions")
+        for k, p in enumerate(made.trainable_params()):
+            p.set_data(Tensor(np.random.default_rng(k).normal(scale=0.1, size=p.shape).astype(np.float32)))
+        before = made.trainable_params()[0].asnumpy().copy()
+        step = step_of(made)
+        for part in parts:
+            weights = ExampleWeights.of(np.ones(len(images[part]), np.float32), last=part == parts[-1])
+            step(images[part], labels[part], weights)
+        assert step.steps_done == 1
+        moved.append(made.trainable_params()[0].asnumpy() - before)
+    np.testing.assert_allclose(moved[0], moved[1], atol=1e-5)
+
+
+def test_ledger_and_checkpoint_are_those_of_any_private_step(tmp_path: Path) -> None:
+    ledger = Ledger.create(tmp_path / "l.jsonl", dataset_id="d", dataset_size=2, target_epsilon=8.0, target_delta=1e-5)
+    made = model("dense")
+    policy = LipschitzDP(3.0, sampling_rate=0.5, dataset_size=2, public=("layers.6.clip_value",))
+    step = PrivateStep(made, made.loss, nn.SGD(made.trainable_params(), 1e-3), [policy], ledger=ledger)
+    while accountant.epsilon(accountant.Sequence([step.events, ONCE]), 1e-5) <= 8.0:
+        step(*batch())
+    with pytest.raises(accountant.BudgetExceeded):
+        step(*batch())
+    assert step.steps_done > 0
+    assert step.epsilon(1e-5) <= 8.0
+    checkpoint.save(tmp_path / "saved.ckpt", step)
+    again = model("dense")
+    other = PrivateStep(again, again.loss, nn.SGD(again.trainable_params(), 1e-3), [policy], ledger=ledger)
+    checkpoint.restore(tmp_path / "saved.ckpt", other)
+    assert other.steps_done == step.steps_done
+    for a, b in zip(made.trainable_params(), again.trainable_params(), strict=True):
+        np.testing.assert_array_equal(a.asnumpy(), b.asnumpy())
+
+
+def test_a_model_trains_by_it_with_masks() -> None:
+    made = model("dense")
+    policy = LipschitzDP(1.0, 0.25, 24, public=("layers.6.clip_value",))
+    masks = Suppression(sparsity=0.5, steps=4, every=1)
+    trained = PrivateModel(made, made.loss, nn.SGD(made.trainable_params(), 1e-3), policies=[policy, masks])
+    images, labels = batch(24)
+    trained.train(1, PoissonBatches((images, labels), sampling_rate=0.25, physical_batch=24, steps=4))
+    assert trained.step.steps_done == 4
+    assert trained.step.sparsity == pytest.approx(0.5, abs=0.01)
+    card = trained.step.card(1e-5)
+    assert card.mode == "private"
+    assert card.masked
+    assert (made.trainable_params()[0].asnumpy() == 0).mean() == pytest.approx(0.5, abs=0.01)
+
+
+class Exchanged(nn.Cell):
+    """A convolution by a kernel whose first two dimensions change places, which changes its norm."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.bounded = lipdp.DP_BoundedInput(upper_bound=1.0)
+        self.kernel = ms.Parameter(Tensor(np.ones((2, 2, 2, 2), np.float32)), name="kernel")
+        self.convolve = ops.Conv2D(out_channel=2, kernel_size=2)
+        self.last = nn.Dense(2 * 49, 3)
+
+    def construct(self, x: Tensor) -> Tensor:
+        y = self.convolve(self.bounded(x), ops.transpose(self.kernel, (1, 0, 2, 3)))
+        return self.last(y.reshape((y.shape[0], -1)))
+
+
+def test_a_kernel_with_exchanged_dimensions_has_no_known_norm() -> None:
+    made = Exchanged()
+    loss = lipdp.DP_TauCategoricalCrossentropy(1.0)
+    step = PrivateStep(made, loss, nn.SGD(made.trainable_params(), 0.1), [LipschitzDP(1.0, 0.5, 2)])
+    with pytest.raises(PrivacyError, match=r"no bound is known for the gradient of last\.weight: Conv2D"):
+        step(np.ones((2, *SHAPE), np.float32), np.zeros(2, np.int32))
 
 
 class Half(nn.Cell):
