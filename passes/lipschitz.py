@@ -11,11 +11,14 @@ from mindveil.passes.infer import Typed, where
 from mindveil.passes.marker import read_marker, with_gradients
 from mindveil.passes.norms import Norm
 from mindveil.passes.operations.stated import STATEMENT
-from mindveil.passes.privacy import Bounded, PrivacyError, Public, Summed
+from mindveil.passes.privacy import Bounded, PrivacyError, Public, Released, Summed
 from mindveil.passes.sweep import Sweep
 from mindveil.passes.terms import Terms
 
-__all__ = ["BoundSums", "gradient_bounds"]
+__all__ = ["SHARE", "BoundSums", "ShareNoise", "gradient_bounds"]
+
+#: Before a parameter's name: the control that holds its share of the noise.
+SHARE = "share."
 
 
 def gradient_bounds(typed: Typed) -> dict[str, Norm]:
@@ -40,6 +43,8 @@ def gradient_bounds(typed: Typed) -> dict[str, Norm]:
 class BoundSums:
     """``sum_i w_i g_i``, which one record more or less moves by at most C, all parameters together.
 
+    Where the step has shares of the noise, each sum is divided by its share; `ShareNoise` takes that back.
+
     C is the Parameter ``clip_norm``, which the trainer sets from the bounds of the sweep before each step. The weights
     w are held inside [0, 1]. Statements of bounds leave the graph: they have been read.
 
@@ -56,15 +61,30 @@ class BoundSums:
         terms = Terms(build, typed.types, typed.batch)
         weights = usable_weights(build, marker, typed.batch)
         stamp = Bounded(build[marker.controls["clip_norm"]].name, group="all parameters")
-        with_gradients(
-            build,
-            marker,
-            {
-                name: build.stamp(terms.weighted(g, weights), stamp) if name in self.bounded else g
-                for name, g in marker.gradients.items()
-            },
-        )
+        gradients = dict(marker.gradients)
+        for name in self.bounded:
+            total = terms.weighted(gradients[name], weights)
+            if SHARE + name in marker.controls:
+                total = build.binary("RealDiv", total, marker.controls[SHARE + name])
+            gradients[name] = build.stamp(total, stamp)
+        with_gradients(build, marker, gradients)
         return _without_statements(build)
+
+
+@dataclass(frozen=True, slots=True)
+class ShareNoise:
+    """Multiplies every noisy gradient by its share: noise of one strength becomes noise of one strength each."""
+
+    name: str = "share"
+
+    def __call__(self, typed: Typed) -> StepGraph:
+        marker = read_marker(typed.graph)
+        build = Builder(typed.graph)
+        gradients = {
+            name: build.binary("Mul", g, marker.controls[SHARE + name]) if isinstance(typed.types[g], Released) else g
+            for name, g in marker.gradients.items()
+        }
+        return with_gradients(build, marker, gradients)
 
 
 def _without_statements(build: Builder) -> StepGraph:

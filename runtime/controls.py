@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import warnings
+from collections.abc import Sequence
 
 import numpy as np
 from mindspore import Parameter, Tensor
 
 from mindveil.accountant import PrivacyWarning
 from mindveil.passes.bridge.kernels import SECRET_SLOT, seeded_slot
+from mindveil.passes.lipschitz import SHARE
 from mindveil.runtime.kinds import PrivatePolicy
+from mindveil.runtime.lipschitz import Sensitivity, shared
 from mindveil.runtime.policies import DPSGD
 from mindveil.runtime.schedules import Schedule, value_at
 
@@ -21,9 +24,13 @@ _PREFIX = "mindveil."
 
 
 class Controls:
-    """Clip norm, noise multiplier and noise key of a step, set anew before each of its runs."""
+    """Clip norm, noise multiplier, noise key and shares of the noise of a step, set anew before each of its runs.
 
-    def __init__(self, policy: PrivatePolicy) -> None:
+    Args:
+        trained: names of the parameters that the step trains.
+    """
+
+    def __init__(self, policy: PrivatePolicy, trained: Sequence[str]) -> None:
         self.policy = policy
         self._slots = [SECRET_SLOT, SECRET_SLOT]
         if policy.noise_seed is not None:
@@ -35,6 +42,7 @@ class Controls:
             )
             self._slots = [seeded_slot(2 * policy.noise_seed), seeded_slot(2 * policy.noise_seed + 1)]
         names = CONTROLS + (ADAPTIVE if policy.adaptive else ())
+        names += tuple(SHARE + name for name in trained) if shared(policy) else ()
         self.parameters = {
             name: Parameter(_first_value(name), name=_PREFIX + name, requires_grad=False) for name in names
         }
@@ -58,30 +66,32 @@ class Controls:
         """Goes on with the clip norm of a checkpoint."""
         self._put("next_clip_norm", clip_norm)
 
-    def set(self, step: int, bound: float | None = None) -> None:
+    def set(self, step: int, swept: Sensitivity | None = None) -> None:
         """Puts the values of ``step`` into the Parameters.
 
         Args:
-            bound: the norm that one example adds, where the policy has no clip norm.
+            swept: what one example adds, where the policy has no clip norm.
 
         Raises:
             ValueError: a schedule gave something that is no norm or multiplier.
         """
-        clip_norm = value_at(self._bound(bound), step, "clip_norm")
+        clip_norm = value_at(self._bound(swept), step, "clip_norm")
         if clip_norm == 0:
             raise ValueError(f"clip_norm is 0 at step {step}, and must be positive")
         self._put("clip_norm", clip_norm)
         self._put("noise_multiplier", value_at(self.policy.noise_multiplier, step, "noise_multiplier"))
+        for name, share in (swept.shares if swept else {}).items():
+            self._put(SHARE + name, share)
         for name, slot in zip(("noise_key", "count_key"), self._slots, strict=True):
             if name in self.parameters:
                 self.parameters[name].set_data(Tensor(np.array([slot, step], np.int64)))
 
-    def _bound(self, swept: float | None) -> Schedule:
+    def _bound(self, swept: Sensitivity | None) -> Schedule:
         if isinstance(self.policy, DPSGD):
             return self.clip_norm if self.policy.adaptive else self.policy.clip_norm
         if swept is None:
             raise ValueError("the step has no bound yet: it is compiled before it runs")
-        return swept
+        return swept.norm
 
     def value(self, name: str) -> float:
         """What the Parameter called ``name`` in the graph holds now."""

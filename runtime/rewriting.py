@@ -9,13 +9,13 @@ from mindveil.passes.average import Average
 from mindveil.passes.clip import Clip
 from mindveil.passes.graph import StepGraph
 from mindveil.passes.infer import Declared, infer
-from mindveil.passes.lipschitz import BoundSums, gradient_bounds
+from mindveil.passes.lipschitz import BoundSums, ShareNoise, gradient_bounds
 from mindveil.passes.mask import Mask
 from mindveil.passes.noise import Noise
 from mindveil.passes.pipeline import Compiled, GraphPass, Purpose, run
 from mindveil.passes.sums import AddSums
 from mindveil.runtime.kinds import PrivatePolicy
-from mindveil.runtime.lipschitz import LipschitzDP
+from mindveil.runtime.lipschitz import LipschitzDP, shared
 from mindveil.runtime.step_cell import Kind
 
 __all__ = ["rewrite"]
@@ -40,6 +40,7 @@ def rewrite(graph: StepGraph, kind: Kind, policy: PrivatePolicy | None, masked: 
     if policy:
         passes += [AddSums()] if kind == "finish" else []
         passes += [Noise(policy.sampling_rate)] if kind != "add" else []
+        passes += [ShareNoise()] if kind != "add" and shared(policy) else []
     if masked and kind != "add":
         passes.append(Mask())
     if policy and kind != "add":

@@ -36,7 +36,7 @@ class Rows:
         """Images, labels and weights of the examples.
 
         Raises:
-            ValueError: a weight is neither 0 nor 1, or rows do not make whole groups.
+            ValueError: weights are not 0 or one share, or rows do not make whole groups.
         """
         rows, given = len(images), _weights(weights, len(images))
         if self.together == 1:
@@ -86,6 +86,10 @@ def _weights(weights: Any, rows: int) -> NDArray[np.float32]:
     if weights is None:
         return np.ones(rows, np.float32)
     values = np.asarray(weights.asnumpy() if isinstance(weights, Tensor) else weights, np.float32)
-    if values.shape != (rows,) or not ((values == 0) | (values == 1)).all():
-        raise ValueError(f"weights must be 0 or 1 for each of the {rows} rows, got shape {values.shape}: {values[:8]}")
+    share = float(values.max(initial=0)) or 1.0
+    if values.shape != (rows,) or not 0 < share <= 1 or not ((values == 0) | (values == share)).all():
+        raise ValueError(
+            f"weights must be 0, or one share in (0, 1] that is the same for all (1, or one over the views of a "
+            f"record), for each of the {rows} rows; got shape {values.shape}: {values[:8]}"
+        )
     return values

@@ -23,7 +23,7 @@ from mindveil.runtime.card_of import card_of
 from mindveil.runtime.controls import Controls
 from mindveil.runtime.guard import Guard, kernels_work
 from mindveil.runtime.kinds import Policy, by_kind
-from mindveil.runtime.lipschitz import LipschitzDP, sensitivity
+from mindveil.runtime.lipschitz import LipschitzDP, Sensitivity, sensitivity
 from mindveil.runtime.losses import LossFn, example_losses
 from mindveil.runtime.pending import Pending
 from mindveil.runtime.released import Released
@@ -87,10 +87,11 @@ class PrivateStep(nn.Cell):
         self.ledger = ledger
         self.released = Released(ledger)
         self.steps_done = 0
+        self.swept: Sensitivity | None = None
         self._rows = Rows(self.dpsgd.rows_together if self.dpsgd else 1)
         self._losses = self._rows.losses(example_losses(loss_fn))
         self._masks = Masks(masked, optimizer.parameters) if masked else None
-        self._controls = Controls(self.dpsgd) if self.dpsgd else None
+        self._controls = Controls(self.dpsgd, [p.name for p in optimizer.parameters]) if self.dpsgd else None
         self.mask_parameters = ParameterTuple(self._masks.saved) if self._masks else ()
         self._pending = Pending(optimizer.parameters)
         self._guards: dict[Kind, Guard] = {}
@@ -161,7 +162,8 @@ class PrivateStep(nn.Cell):
 
         Args:
             images: ``[B, ...]``, labels: ``[B, ...]``: tensors or arrays; every row is one record.
-            weights: ``[B]``, 1 = a real example, 0 = padding of a Poisson batch; None: every row is real.
+            weights: ``[B]``, 1 = a real example, 0 = padding of a Poisson batch; None: every row is real. Where rows
+                are views of records, one over the number of views of each takes the place of 1.
 
         Returns:
             The mean loss of the real rows so far, a scalar; not released.
@@ -179,7 +181,8 @@ class PrivateStep(nn.Cell):
         with self._stating():
             compiled = guard.prepare(*batch)
             if self._controls and compiled:
-                self._controls.set(self.steps_done, self._swept(compiled))
+                self.swept = self._swept(compiled)
+                self._controls.set(self.steps_done, self.swept)
             if last and compiled:
                 self._account(compiled)
             loss = guard.run(*batch)
@@ -204,8 +207,8 @@ class PrivateStep(nn.Cell):
         """Within it, cells state the bounds that a sweep reads."""
         return marking(self.network, self._losses) if isinstance(self.dpsgd, LipschitzDP) else nullcontext()
 
-    def _swept(self, compiled: Compiled) -> float | None:
-        """The bound of one example's gradient for the weights as they are; None where gradients are clipped."""
+    def _swept(self, compiled: Compiled) -> Sensitivity | None:
+        """What one example's gradient adds, for the weights as they are; None where gradients are clipped."""
         if not isinstance(self.dpsgd, LipschitzDP):
             return None
         return sensitivity(self.dpsgd, compiled.bounds, list(self.network.get_parameters()))

@@ -14,8 +14,8 @@ from mindveil.accountant import Ledger
 from mindveil.runtime.lipdp.fitting import fit
 from mindveil.runtime.lipdp.losses import DP_Loss
 from mindveil.runtime.lipdp.parameters import STRATEGIES, DatasetMetadata, DPParameters
+from mindveil.runtime.lipdp.projected_step import ProjectedStep
 from mindveil.runtime.lipdp.rules import DPLayer, Norms
-from mindveil.runtime.lipdp.rules_step import RulesStep
 from mindveil.runtime.lipdp.tightness import average, elementwise
 
 __all__ = ["DP_Model", "DP_Sequential"]
@@ -116,7 +116,7 @@ class DP_Model(nn.Cell):
         if not isinstance(loss, DP_Loss):
             raise TypeError(f"the loss is a {type(loss).__name__}, whose slope has no known bound; use one of DP_...")
         self._trained = {"loss": loss, "optimizer": optimizer, "metrics": metrics}
-        self._trained["step"] = RulesStep(self, ledger)
+        self._trained["step"] = ProjectedStep(self, ledger)
 
     def _asked(self, name: str) -> Any:
         if name not in self._trained:
@@ -134,7 +134,7 @@ class DP_Model(nn.Cell):
         return self._asked("optimizer")
 
     @property
-    def step(self) -> RulesStep:
+    def step(self) -> ProjectedStep:
         """The training step, a Cell with the run's events."""
         return self._asked("step")  # type: ignore[no-any-return]
 

@@ -1,10 +1,10 @@
-"""How strong the noise on each parameter is, and noise from the operating system's cryptographic source."""
+"""The original's ways of adding noise by hand, and noise from the operating system's cryptographic source."""
 
 from __future__ import annotations
 
 import os
 from collections.abc import Mapping, Sequence
-from math import sqrt
+from math import hypot
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -14,31 +14,9 @@ from numpy.typing import NDArray
 if TYPE_CHECKING:
     from mindveil.runtime.lipdp.model import DP_Model
 
-__all__ = ["deviations", "global_noisify", "local_noisify", "secure_laplace", "secure_normal"]
+__all__ = ["global_noisify", "local_noisify", "secure_laplace", "secure_normal"]
 
 _WORD = 2.0**-53
-
-
-def deviations(
-    strategy: str,
-    multiplier: float,
-    bounds: Mapping[str, float],
-    coefficients: Mapping[str, float],
-    sizes: Mapping[str, int],
-) -> dict[str, float]:
-    """Parameter name -> standard deviation of its noise, in the units of ``bounds``.
-
-    ``global``: ``sigma sqrt(sum D^2)``. ``per-layer``: ``sigma c_l D_l``. ``optimal``: in proportion to
-    ``sqrt(D_l / sqrt(d_l))`` for ``d_l`` numbers, the least energy ``sum d_l s_l^2`` with ``sum (D_l / s_l)^2 =
-    sigma^-2``, so that epsilon is that of ``global``.
-    """
-    if strategy == "global":
-        return dict.fromkeys(bounds, multiplier * sqrt(sum(d * d for d in bounds.values())))
-    if strategy == "per-layer":
-        return {name: multiplier * coefficients[name] * d for name, d in bounds.items()}
-    shares = {name: sqrt(d / sqrt(sizes[name])) for name, d in bounds.items()}
-    total = sqrt(sum((d / shares[name]) ** 2 for name, d in bounds.items() if d > 0))
-    return {name: multiplier * total * share for name, share in shares.items()}
 
 
 def local_noisify(
@@ -55,7 +33,8 @@ def local_noisify(
     """
     bounds = _named(gradient_bounds, trainable_vars)
     coefficients = {name: model.coefficients()[name] for name in bounds}
-    return _noised(deviations("per-layer", model.dp_parameters.noise_multiplier, bounds, coefficients, {}), gradients)
+    multiplier = model.dp_parameters.noise_multiplier
+    return _noised({name: multiplier * coefficients[name] * bound for name, bound in bounds.items()}, gradients)
 
 
 def global_noisify(
@@ -67,7 +46,8 @@ def global_noisify(
         ValueError: a parameter has no bound; nothing was released.
     """
     bounds = _named(gradient_bounds, trainable_vars)
-    return _noised(deviations("global", model.dp_parameters.noise_multiplier, bounds, {}, {}), gradients)
+    multiplier = model.dp_parameters.noise_multiplier
+    return _noised(dict.fromkeys(bounds, multiplier * hypot(*bounds.values())), gradients)
 
 
 def secure_normal(shape: tuple[int, ...]) -> NDArray[np.float64]:

@@ -27,7 +27,7 @@ def average(model: DP_Model, data: Any) -> Ratios:
         raise ValueError(f"the batch has {len(data[0])} examples, and must have batch_size, {batch}")
     model.step.settle()
     bounds = {name: value * batch for name, value in compute_gradient_bounds(model, norms=model.norms).items()}
-    gradients = model.step.sums(*data)[2]
+    gradients = model.step.sums(*data)
     norms = {name: float(np.linalg.norm(g.asnumpy())) / batch for name, g in zip(_names(model), gradients, strict=True)}
     return {name: norms[name] / bounds[name] for name in norms}, norms, bounds
 
@@ -39,7 +39,7 @@ def elementwise(model: DP_Model, data: Any) -> Ratios:
     found: dict[str, list[float]] = {name: [] for name in _names(model)}
     images, labels = data[0], data[1]
     for k in range(len(images)):
-        gradients = model.step.sums(images[k : k + 1], labels[k : k + 1])[2]
+        gradients = model.step.sums(images[k : k + 1], labels[k : k + 1])
         for name, gradient in zip(found, gradients, strict=True):
             found[name].append(float(np.linalg.norm(gradient.asnumpy().astype(np.float64))))
     norms = {name: np.array(values) for name, values in found.items()}

@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 
 from mindveil.runtime import lipdp
-from mindveil.runtime.lipdp.noise import deviations, secure_laplace, secure_normal
+from mindveil.runtime.allocation import Allocation, ByBound, Even, LeastEnergy
+from mindveil.runtime.lipdp.noise import secure_laplace, secure_normal
 
 
 def readme(strategy: str = "global", noise: float = 2.0) -> lipdp.DP_Sequential:
@@ -47,16 +48,18 @@ def test_the_most_epochs_are_the_last_within_the_budget() -> None:
 
 
 def test_optimal_noise_has_the_least_energy_at_the_epsilon_of_global_noise() -> None:
-    bounds, sizes, ones = {"a": 1.0, "b": 0.1}, {"a": 10, "b": 4000}, {"a": 1.0, "b": 1.0}
+    bounds, sizes = {"a": 1.0, "b": 0.1}, {"a": 10, "b": 4000}
 
-    def energy(stds: dict[str, float]) -> float:
-        return sum(sizes[name] * std**2 for name, std in stds.items())
+    def energy(allocation: Allocation) -> float:
+        """At a noise multiplier of 1: each deviation is C times the share."""
+        shares = allocation.shares(bounds, sizes)
+        together = sum((bounds[n] / shares[n]) ** 2 for n in bounds)
+        return sum(sizes[n] * together * shares[n] ** 2 for n in bounds)
 
-    found = deviations("optimal", 2.0, bounds, ones, sizes)
-    assert sum((bounds[n] / found[n]) ** 2 for n in bounds) == pytest.approx(1 / 4)
-    assert energy(found) == pytest.approx(4 * sum(bounds[n] * sizes[n] ** 0.5 for n in bounds) ** 2)
-    assert energy(found) < energy(deviations("global", 2.0, bounds, ones, sizes))
-    assert energy(found) < energy(deviations("per-layer", 2.0 * 2**0.5, bounds, ones, sizes))
+    least = sum(bounds[n] * sizes[n] ** 0.5 for n in bounds) ** 2  # by Cauchy and Schwarz
+    assert energy(LeastEnergy()) == pytest.approx(least)
+    assert least < energy(Even())
+    assert least < energy(ByBound())
 
 
 def test_noise_from_the_operating_system_has_the_right_moments() -> None:
