@@ -8,19 +8,47 @@ from typing import Literal
 from mindveil.passes.edits import Builder
 from mindveil.passes.graph import StepGraph
 from mindveil.passes.infer import Typed
-from mindveil.passes.marker import read_marker
+from mindveil.passes.marker import read_marker, with_count
 from mindveil.passes.noise import noise_node
-from mindveil.passes.privacy import Bounded, PrivacyError
+from mindveil.passes.privacy import Bounded, PrivacyError, is_free
 from mindveil.passes.state import Writer
 
-__all__ = ["AdaptClipNorm", "Rule"]
+__all__ = ["AdaptClipNorm", "NoiseCount", "Rule"]
 
 Rule = Literal["geometric", "linear"]
 
 
 @dataclass(frozen=True, slots=True)
+class NoiseCount:
+    """``count + N(0, count_noise^2)``, in the place of the count."""
+
+    sampling_rate: float
+    name: str = "count"
+
+    def __call__(self, typed: Typed) -> StepGraph:
+        marker = read_marker(typed.graph)
+        if marker.count is None or not isinstance(typed.types[marker.count], Bounded):
+            raise PrivacyError("no bounded count of unclipped examples is there to release; clip with counted=True")
+        build = Builder(typed.graph)
+        controls = marker.controls
+        count = build.reshape(marker.count, (1,))
+        build.stamp(count, typed.types[marker.count])
+        noisy = noise_node(
+            build,
+            controls["count_noise"],
+            controls["count_bound"],
+            controls["count_key"],
+            [count],
+            typed.batch,
+            self.sampling_rate,
+            "count",
+        )[0]
+        return with_count(build, marker, noisy)
+
+
+@dataclass(frozen=True, slots=True)
 class AdaptClipNorm:
-    """``b = 1/2 + (count + N(0, count_noise^2)) / expected``, then the next clip norm from b.
+    """``b = 1/2 + noisy count / expected``, then the next clip norm from b.
 
     Geometric: ``C exp(-learning_rate (b - target))``. Linear: ``C - learning_rate (b - target)``. The new norm is
     written to a Parameter of its own, which the trainer copies before the next step: within a step C stays what the
@@ -36,43 +64,26 @@ class AdaptClipNorm:
     target: float
     learning_rate: float
     expected: float
-    sampling_rate: float
     rule: Rule = "geometric"
     name: str = "adapt"
 
     def __call__(self, typed: Typed) -> StepGraph:
         marker = read_marker(typed.graph)
-        if marker.count is None or not isinstance(typed.types[marker.count], Bounded):
-            raise PrivacyError(
-                "there is no bounded count of unclipped examples to adapt to; clip with counted=True first"
-            )
+        if marker.count is None or not is_free(typed.types[marker.count]):
+            raise PrivacyError("there is no noisy count of unclipped examples to adapt to; release one first")
         build = Builder(typed.graph)
-        controls = marker.controls
-        count = build.reshape(marker.count, (1,))
-        build.stamp(count, typed.types[marker.count])
-        noisy = noise_node(
-            build,
-            controls["count_noise"],
-            controls["count_bound"],
-            controls["count_key"],
-            [count],
-            typed.batch,
-            self.sampling_rate,
-            "count",
-        )[0]
-        share = build.binary(
-            "Add", build.binary("Mul", build.reshape(noisy, ()), build.scalar(1 / self.expected)), build.scalar(0.5)
-        )
+        noisy = build.reshape(marker.count, ())
+        share = build.binary("Add", build.binary("Mul", noisy, build.scalar(1 / self.expected)), build.scalar(0.5))
         move = build.binary(
             "Mul", build.binary("Sub", share, build.scalar(self.target)), build.scalar(self.learning_rate)
         )
-        norm = controls["clip_norm"]
+        norm = marker.controls["clip_norm"]
         if self.rule == "geometric":
             factor = build.unary("Exp", build.binary("Sub", build.scalar(0.0), move))
             following = build.binary("Mul", norm, factor)
         else:
             following = build.binary("Sub", norm, move)
         writer = Writer(typed.graph, build)
-        writer.write(typed.graph[controls["next_clip_norm"]].name, following)
+        writer.write(typed.graph[marker.controls["next_clip_norm"]].name, following)
         writer.finish()
         return build.graph

@@ -150,9 +150,9 @@ def _stamped(view: View, node: Node) -> Privacy:
     """A pass vouches for a bound only on what is a sum over examples, and for a release only on what is bounded."""
     stamp = node.stamp
     kinds = [view.types[i] for i in node.inputs]
-    if any(isinstance(k, Mixed) for k in kinds):
-        return next(k for k in kinds if isinstance(k, Mixed))
     flat = [p for k in kinds for p in (k.parts if isinstance(k, Many) else (k,))]
+    if any(isinstance(p, Mixed) for p in flat):
+        return next(p for p in flat if isinstance(p, Mixed))
     wants = PerExample | Summed | Bounded if isinstance(stamp, Bounded) else Bounded
     if not any(isinstance(p, wants) for p in flat) or stamp is None:
         return mixed(node, f"stamped as {stamp}, but made from ({', '.join(map(str, flat))})")

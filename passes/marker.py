@@ -10,6 +10,9 @@ from mindveil.passes.privacy import PrivacyError
 
 __all__ = ["Marker", "read_marker", "remove_marker", "with_count", "with_gradients"]
 
+#: Where the marker carries the count of unclipped examples, if there is one.
+COUNT = 5
+
 
 @dataclass(frozen=True, slots=True)
 class Marker:
@@ -20,7 +23,7 @@ class Marker:
         weights: node of the example weights, ``[B]``, 1 for a real example and 0 for padding.
         controls: nodes of the settings that change at run time (``clip_norm``, ``noise_multiplier``, ...), by name.
         masks: nodes of the masks, by name of the parameter they belong to.
-        count: node of the bounded count of unclipped examples, once a pass has added it.
+        count: node of the count of unclipped examples, once a pass has added it.
         accumulators: nodes of the Parameters that add up the physical batches of a logical one, by parameter name.
     """
 
@@ -52,7 +55,7 @@ def read_marker(graph: StepGraph) -> Marker:
         _named(graph, controls, node.attrs["controls"]),
         _named(graph, masks, node.attrs["masked"]),
         _named(graph, accumulators, names if graph[accumulators].inputs else []),
-        node.inputs[5] if len(node.inputs) > 5 else None,
+        node.inputs[COUNT] if len(node.inputs) > COUNT else None,
     )
 
 
@@ -69,8 +72,11 @@ def with_gradients(build: Builder, marker: Marker, gradients: dict[str, int]) ->
 
 
 def with_count(build: Builder, marker: Marker, count: int) -> StepGraph:
-    """The graph in which the marker also carries a count, for the pass that releases it."""
-    build.extend(marker.node.id, count)
+    """The graph in which the marker carries this count, for the pass that releases it or reads what was released."""
+    if marker.count is None:
+        build.extend(marker.node.id, count)
+    else:
+        build.rewire(marker.node.id, COUNT, count)
     return build.graph
 
 

@@ -44,10 +44,14 @@ class Noise:
     The standard deviation is larger than z C by what float32 arithmetic and the rounding to the kernel's grid add to
     the sensitivity (0.13 % at z = 1 and 1.9 million parameters), so that z keeps its meaning: see `_deviation`.
 
+    Attributes:
+        workers: how many batches the sums are over.
+
     Source: Abadi et al. 2016, algorithm 1; the grid answers Mironov 2012.
     """
 
     sampling_rate: float
+    workers: int = 1
     name: str = "noise"
 
     def __call__(self, typed: Typed) -> StepGraph:
@@ -67,7 +71,7 @@ class Noise:
             controls["clip_norm"],
             controls["noise_key"],
             list(noisy.values()),
-            typed.batch,
+            typed.batch * self.workers,
             self.sampling_rate,
             "gradients",
         )
@@ -88,7 +92,7 @@ def noise_node(
 
     Args:
         multiplier, bound: nodes of the Parameters z and C; key: node of the kernel's key slot and launch number.
-        batch: rows of the batch, for what rounding adds to the sensitivity.
+        batch: rows of all batches in the sums, for what rounding adds to the sensitivity.
         what: what is released, kept with the node.
     """
     types = [build[v].type for v in values]

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-__all__ = ["State", "checked_arrays", "checked_position", "checked_rate", "checked_seed", "positive"]
+__all__ = ["State", "checked_arrays", "checked_position", "checked_rate", "checked_seed", "checked_shard", "positive"]
 
 Array = npt.NDArray[Any]
 State = dict[str, int | float | None]
@@ -47,6 +47,19 @@ def checked_rate(rate: float) -> float:
     if not 0 < rate <= 1:
         raise ValueError(f"sampling_rate is {rate}, and must be in (0, 1]; it is batch / records")
     return float(rate)
+
+
+def checked_shard(num_shards: int, shard_id: int) -> tuple[int, int]:
+    """``(shard_id, num_shards)``, the first below the second.
+
+    Raises:
+        TypeError: one is not a whole number.
+        ValueError: one is out of range.
+    """
+    shards, number = positive("num_shards", num_shards), _whole("shard_id", shard_id)
+    if not 0 <= number < shards:
+        raise ValueError(f"shard_id is {number}, and must be at least 0 and below num_shards, {shards}")
+    return number, shards
 
 
 def positive(name: str, value: int) -> int:

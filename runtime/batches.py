@@ -15,6 +15,7 @@ from mindveil.runtime.batch_checks import (
     checked_position,
     checked_rate,
     checked_seed,
+    checked_shard,
     positive,
 )
 from mindveil.runtime.example_weights import ExampleWeights
@@ -76,6 +77,8 @@ class PoissonBatches:
         steps: number of logical batches.
         seed: None for private training: draws come from the operating system's cryptographic generator and cannot be
             repeated, which the privacy amplification relies on. A number makes them reproducible, for tests.
+        num_shards, shard_id: of several workers with the same arrays, worker ``shard_id`` draws from the records whose
+            number leaves this remainder, so that no record is on two workers.
 
     Guarantee: the probability is exact to 2^-64 and never above ``sampling_rate``; draws of different records and of
     different steps are independent (with a seed: pseudo-random, Philox).
@@ -91,7 +94,7 @@ class PoissonBatches:
     ((8, 1, 2, 2), (8,), 8, True)
     """
 
-    __slots__ = ("_arrays", "_done", "_physical_batch", "_rate", "_seed", "_steps", "_waiting")
+    __slots__ = ("_arrays", "_done", "_physical_batch", "_rate", "_seed", "_shard", "_steps", "_waiting")
 
     def __init__(
         self,
@@ -101,8 +104,11 @@ class PoissonBatches:
         physical_batch: int,
         steps: int,
         seed: int | None = None,
+        num_shards: int = 1,
+        shard_id: int = 0,
     ) -> None:
         self._arrays = checked_arrays(arrays)
+        self._shard = checked_shard(num_shards, shard_id)
         self._rate = checked_rate(sampling_rate)
         self._physical_batch = positive("physical_batch", physical_batch)
         self._steps = positive("steps", steps)
@@ -112,8 +118,13 @@ class PoissonBatches:
 
     @property
     def dataset_size(self) -> int:
-        """Number of records N."""
+        """Number of records N, on all workers together."""
         return len(self._arrays[0])
+
+    @property
+    def shard(self) -> tuple[int, int]:
+        """Which worker's batches these are, and of how many."""
+        return self._shard
 
     @property
     def sampling_rate(self) -> float:
@@ -172,9 +183,11 @@ class PoissonBatches:
         words = _random_words(self.dataset_size, self._seed, self._done)
         # Whole-number comparison: a float of the unit interval would round, and could round the probability up.
         threshold = int(math.ldexp(self._rate, WORD))
-        if threshold == 1 << WORD:
-            return np.arange(self.dataset_size)
-        return np.flatnonzero(words < np.uint64(threshold))
+        drawn = np.ones(len(words), bool) if threshold == 1 << WORD else words < np.uint64(threshold)
+        rows: IndexArray = np.flatnonzero(drawn)
+        shard_id, num_shards = self._shard
+        mine: IndexArray = rows[rows % num_shards == shard_id]
+        return mine
 
 
 class ShuffledBatches:

@@ -124,7 +124,11 @@ def _check(state: dict[str, Any], step: PrivateStep, loaded: dict[str, Any], tar
         if not np.isfinite(got).all():
             raise CheckpointError(f"{name} is not finite in the checkpoint")
     head = state["ledger_head"]
-    if head is not None and (step.ledger is None or head not in scan(step.ledger.path.read_bytes()).hashes):
+    if (
+        step.workers.rank == 0
+        and head is not None
+        and (step.ledger is None or head not in scan(step.ledger.path.read_bytes()).hashes)
+    ):
         raise CheckpointError(
             "the checkpoint names a ledger that is not this step's; open that one, or what it holds would be forgotten"
         )

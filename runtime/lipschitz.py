@@ -37,7 +37,7 @@ class LipschitzDP:
     Guarantee: as for `DPSGD`.
 
     Attributes:
-        noise_multiplier, sampling_rate, dataset_size, public, noise_seed: as for `DPSGD`.
+        noise_multiplier, sampling_rate, dataset_size, public, noise_seed, workers: as for `DPSGD`.
         norms: gives, by parameter name, an upper bound of the spectral norm of each weight reshaped to ``[rows, -1]``
             (the Euclidean norm of a vector) as it is when called; by default `certified_norms`, which proves them from
             the weights. Where a projection holds them, its constants are cheaper.
@@ -55,9 +55,10 @@ class LipschitzDP:
     noise_seed: int | None = None
     norms: Callable[[], Mapping[str, float]] | None = None
     allocation: Allocation = Even()  # noqa: RUF009  a frozen value
+    workers: int = 1
 
     def __post_init__(self) -> None:
-        check_sampled_noise(self.noise_multiplier, self.sampling_rate, self.dataset_size)
+        check_sampled_noise(self.noise_multiplier, self.sampling_rate, self.dataset_size, self.workers)
 
     @property
     def expected_batch(self) -> float:

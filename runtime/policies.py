@@ -69,6 +69,8 @@ class DPSGD:
             mean loss, and the sum is divided by the number of such groups. One record can turn its whole group around,
             so that a step costs twice the sensitivity; and that only if the other records of a group stay in it when
             the record comes or goes, which Poisson batches do not give.
+        workers: processes that train together, each on its own records; the sampling rate and the data set are those
+            of all of them. Their clipped sums are added up before the one noise: see ``docs/ascend.md``.
 
     Source: Abadi et al. 2016, "Deep learning with differential privacy", algorithm 1.
     """
@@ -82,12 +84,13 @@ class DPSGD:
     clipping: Clipping = Flat()  # noqa: RUF009  a frozen value
     adaptive: AdaptiveClipNorm | None = None
     rows_together: int = 1
+    workers: int = 1
 
     def __post_init__(self) -> None:
         _whole("rows_together", self.rows_together)
         if not callable(self.clip_norm) and not (isfinite(self.clip_norm) and self.clip_norm > 0):
             raise ValueError(f"clip_norm is {self.clip_norm}, and must be finite and positive")
-        check_sampled_noise(self.noise_multiplier, self.sampling_rate, self.dataset_size)
+        check_sampled_noise(self.noise_multiplier, self.sampling_rate, self.dataset_size, self.workers)
         if self.adaptive is not None and (callable(self.clip_norm) or isinstance(self.clipping, PerLayer)):
             raise ValueError("an adaptive clip norm needs a number to begin with, and one norm for all parameters")
 
@@ -107,11 +110,12 @@ class DPSGD:
         epochs: float,
         clip_norm: Schedule,
         adaptive: AdaptiveClipNorm | None = None,
+        workers: int = 1,
     ) -> DPSGD:
         """The policy with the least noise that keeps ``epochs`` epochs within (epsilon, delta).
 
         Args:
-            batch_size: expected number of records in a batch.
+            batch_size: expected number of records in a batch, of all workers together.
             epochs: passes over the data; rounded up to whole steps.
             adaptive: its noisy count is paid from the same budget.
 
@@ -136,7 +140,7 @@ class DPSGD:
                     f"count_noise is {adaptive.count_noise}, and must be above {noise / 2:.4g} for this budget"
                 )
             noise = left**-0.5 * (1 + 1e-9)
-        return cls(clip_norm, noise, rate, dataset_size, adaptive=adaptive)
+        return cls(clip_norm, noise, rate, dataset_size, adaptive=adaptive, workers=workers)
 
 
 @dataclass(frozen=True, slots=True)
@@ -204,7 +208,7 @@ class GivenMasks:
 MaskPolicy = Suppression | GivenMasks
 
 
-def check_sampled_noise(noise_multiplier: Schedule, sampling_rate: float, dataset_size: int) -> None:
+def check_sampled_noise(noise_multiplier: Schedule, sampling_rate: float, dataset_size: int, workers: int) -> None:
     """What every policy that adds noise to a Poisson batch demands of its settings.
 
     Raises:
@@ -215,6 +219,7 @@ def check_sampled_noise(noise_multiplier: Schedule, sampling_rate: float, datase
     if isinstance(sampling_rate, bool) or not 0 < sampling_rate <= 1:
         raise ValueError(f"sampling_rate is {sampling_rate}, and must be in (0, 1]; it is batch / records")
     _whole("dataset_size", dataset_size)
+    _whole("workers", workers)
 
 
 def _whole(name: str, value: int) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from mindveil.passes.adapt import AdaptClipNorm
+from mindveil.passes.adapt import AdaptClipNorm, NoiseCount
 from mindveil.passes.average import Average
 from mindveil.passes.clip import Clip
 from mindveil.passes.graph import StepGraph
@@ -14,6 +14,7 @@ from mindveil.passes.mask import Mask
 from mindveil.passes.noise import Noise
 from mindveil.passes.pipeline import Compiled, GraphPass, Purpose, run
 from mindveil.passes.sums import AddSums
+from mindveil.passes.workers import FromFirstWorker, SumOverWorkers
 from mindveil.runtime.kinds import PrivatePolicy
 from mindveil.runtime.lipschitz import LipschitzDP, shared
 from mindveil.runtime.step_cell import Kind
@@ -21,10 +22,18 @@ from mindveil.runtime.step_cell import Kind
 __all__ = ["rewrite"]
 
 
-def rewrite(graph: StepGraph, kind: Kind, policy: PrivatePolicy | None, masked: bool, declared: Declared) -> Compiled:
+def rewrite(
+    graph: StepGraph,
+    kind: Kind,
+    policy: PrivatePolicy | None,
+    masked: bool,
+    declared: Declared,
+    group: str | None = None,
+) -> Compiled:
     """The graph with the policies built in.
 
     Args:
+        group: MindSpore's name of the workers that train together; None for one alone.
         masked: whether weights have masks.
         declared: what the graph itself cannot say of its untrained Parameters.
 
@@ -39,8 +48,7 @@ def rewrite(graph: StepGraph, kind: Kind, policy: PrivatePolicy | None, masked: 
         passes.append(Clip(policy.clipping, counted=policy.adaptive is not None))
     if policy:
         passes += [AddSums()] if kind == "finish" else []
-        passes += [Noise(policy.sampling_rate)] if kind != "add" else []
-        passes += [ShareNoise()] if kind != "add" and shared(policy) else []
+        passes += _releasing(policy, group) if kind != "add" else []
     if masked and kind != "add":
         passes.append(Mask())
     if policy and kind != "add":
@@ -50,8 +58,14 @@ def rewrite(graph: StepGraph, kind: Kind, policy: PrivatePolicy | None, masked: 
     return replace(run(graph, passes, purpose=purpose, declared=declared), bounds=bounds)
 
 
+def _releasing(policy: PrivatePolicy, group: str | None) -> list[GraphPass]:
+    passes: list[GraphPass] = [SumOverWorkers(group)] if group else []
+    passes.append(Noise(policy.sampling_rate, policy.workers))
+    passes += [NoiseCount(policy.sampling_rate)] if policy.adaptive else []
+    passes += [ShareNoise()] if shared(policy) else []
+    return [*passes, FromFirstWorker(group)] if group else passes
+
+
 def _adapting(policy: PrivatePolicy) -> list[GraphPass]:
-    rule, rate = policy.adaptive, policy.sampling_rate
-    if rule is None:
-        return []
-    return [AdaptClipNorm(rule.target_quantile, rule.learning_rate, policy.expected_batch, rate, rule.rule)]
+    rule = policy.adaptive
+    return [AdaptClipNorm(rule.target_quantile, rule.learning_rate, policy.expected_batch, rule.rule)] if rule else []

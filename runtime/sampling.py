@@ -31,6 +31,12 @@ def check_sampling(step: PrivateStep, batches: Any, epochs: int | None = None) -
     if policy is None:
         return
     rate, size = getattr(batches, "sampling_rate", None), getattr(batches, "dataset_size", None)
+    here, shard = (step.workers.rank, step.workers.size), getattr(batches, "shard", (0, 1))
+    if shard != here:
+        raise MismatchError(
+            f"worker {here[0]} of {here[1]} got the batches of shard {shard[0]} of {shard[1]}; a record on two workers "
+            "would count twice: give PoissonBatches num_shards and shard_id"
+        )
     if rate is None:
         steps = getattr(batches, "steps", None)
         passes = epochs or max(1, round((steps or 0) * policy.sampling_rate))

@@ -31,6 +31,7 @@ from mindveil.runtime.rewriting import rewrite
 from mindveil.runtime.rows import Rows
 from mindveil.runtime.step_cell import Kind, Parts
 from mindveil.runtime.suppress import Masks
+from mindveil.runtime.workers import Workers
 
 __all__ = ["PrivateStep"]
 
@@ -57,6 +58,7 @@ class PrivateStep(nn.Cell):
         policies: `DPSGD` or `LipschitzDP`, `Suppression`, one of each, or none for ordinary training. Masks act on
             each example's gradient before it is clipped, and on the noisy one, whatever the order.
         ledger: where the spent budget is written, before each update; without one the events are kept in memory only.
+            Of several workers the first keeps it.
         lower: use this product's kernels without any policy too, where they are faster than MindSpore's; steps with a
             policy always do. The results are equal to rounding. Where no kernel can be built, the step warns.
 
@@ -86,6 +88,10 @@ class PrivateStep(nn.Cell):
         self.optimizer = optimizer
         self.ledger = ledger
         self.released = Released(ledger)
+        self.workers = Workers.here(self.dpsgd.workers if self.dpsgd else None)
+        if ledger is not None and self.workers.rank > 0:
+            raise ValueError("the first worker (rank 0) keeps the ledger; give the others None")
+        self.workers.share([*network.get_parameters(), *optimizer.get_parameters()])
         self.steps_done = 0
         self.swept: Sensitivity | None = None
         self._rows = Rows(self.dpsgd.rows_together if self.dpsgd else 1)
@@ -123,7 +129,7 @@ class PrivateStep(nn.Cell):
         return self._guards[kind]
 
     def _rewrite(self, graph: StepGraph, kind: Kind) -> Compiled:
-        return rewrite(graph, kind, self.dpsgd, self._masks is not None, self._declared())
+        return rewrite(graph, kind, self.dpsgd, self._masks is not None, self._declared(), self.workers.group)
 
     def _declared(self) -> Declared:
         """What the graph itself cannot say of its untrained Parameters."""
@@ -149,12 +155,11 @@ class PrivateStep(nn.Cell):
 
     @property
     def private(self) -> bool:
-        """Whether gradients are clipped and noised."""
+        """Whether noise is added to bounded gradients."""
         return self.dpsgd is not None
 
-    # --------------------------------------------------------------------------------------------------- running
     def construct(self, images: Any, labels: Any, weights: Any = None) -> Tensor:
-        """See `__call__`; the compiled cells live inside."""
+        """See `__call__`."""
         return self(images, labels, weights)
 
     def __call__(self, images: Any, labels: Any, weights: Any = None) -> Tensor:
@@ -184,7 +189,7 @@ class PrivateStep(nn.Cell):
                 self.swept = self._swept(compiled)
                 self._controls.set(self.steps_done, self.swept)
             if last and compiled:
-                self._account(compiled)
+                self._together(compiled, batch)
             loss = guard.run(*batch)
         if not last or self._pending.batches:
             loss = self._pending.mean(loss, batch[2], last)
@@ -213,10 +218,25 @@ class PrivateStep(nn.Cell):
             return None
         return sensitivity(self.dpsgd, compiled.bounds, list(self.network.get_parameters()))
 
+    def _together(self, compiled: Compiled, batch: Sequence[Tensor]) -> None:
+        """Accounts for the step, and makes sure that all workers run it."""
+        refused = None
+        try:
+            self._account(compiled)
+        except (
+            RuntimeError,
+            ValueError,
+            ArithmeticError,
+            OSError,
+        ) as error:  # raised when the other workers know of it
+            refused = error
+        controls = list(self._controls.parameters.values()) if self._controls else []
+        position = self.steps_done, [b.shape for b in batch]
+        self.workers.agree(refused, position, controls, list(self.optimizer.parameters))
+
     def _account(self, compiled: Compiled) -> None:
         """Writes down what the graph is about to release, before it does."""
-        controls = self._controls
-        if controls is None:
+        if (controls := self._controls) is None:
             return
         found = {release.what: release for release in compiled.releases}
         gradients, count = found["gradients"], found.get("count")
@@ -230,7 +250,6 @@ class PrivateStep(nn.Cell):
         count_noise = None if count is None else controls.value(count.noise_multiplier)
         self.released.append(gradients.sampling_rate, noise, count_noise, self._rows.together)
 
-    # ------------------------------------------------------------------------------------------------- reading off
     @property
     def events(self) -> Event:
         """What the graphs that ran have released so far."""

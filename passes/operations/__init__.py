@@ -5,6 +5,7 @@ entry is refused, never assumed safe.
 """
 
 from mindveil.passes.operations.bias import BIAS
+from mindveil.passes.operations.collective import COLLECTIVE
 from mindveil.passes.operations.convolution import CONVOLUTION
 from mindveil.passes.operations.embedding import EMBEDDING
 from mindveil.passes.operations.loss import LOSS
@@ -38,6 +39,7 @@ _FAMILIES: tuple[dict[str, Operation], ...] = (
     LOSS,
     RANDOMNESS,
     STATED,
+    COLLECTIVE,
     UPDATE,
 )
 
