@@ -9,7 +9,7 @@ from mindveil.passes.edits import Builder
 from mindveil.passes.graph import StepGraph
 from mindveil.passes.infer import Typed
 from mindveil.passes.marker import read_marker, with_count
-from mindveil.passes.noise import noise_node
+from mindveil.passes.noise import Generator, noise_node
 from mindveil.passes.privacy import Bounded, PrivacyError, is_free
 from mindveil.passes.state import Writer
 
@@ -23,6 +23,7 @@ class NoiseCount:
     """``count + N(0, count_noise^2)``, in the place of the count."""
 
     sampling_rate: float
+    generator: Generator = "kernel"
     name: str = "count"
 
     def __call__(self, typed: Typed) -> StepGraph:
@@ -42,6 +43,7 @@ class NoiseCount:
             typed.batch,
             self.sampling_rate,
             "count",
+            self.generator,
         )[0]
         return with_count(build, marker, noisy)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from mindveil.passes.graph import Node, StepGraph
+from mindveil.passes.noise import is_noise
 from mindveil.passes.operations.update import is_update
 from mindveil.passes.pipeline import Compiled
 from mindveil.passes.privacy import Bounded, is_free
@@ -42,7 +43,7 @@ def parameter_rows(compiled: Compiled) -> list[tuple[str, ...]]:
             continue
         path = _path(graph, update)
         clipped = next((types[n.id] for n in path if isinstance(types[n.id], Bounded)), None)
-        noised = next((n for n in path if n.op == "Custom"), None)
+        noised = next((n for n in path if is_noise(n)), None)
         mask = next((_mask(graph, n) for n in path if _mask(graph, n)), "")
         constant = next(
             (1 / float(v) for n in path if n.op == "Mul" and n.made for v in [_constant(graph, n)] if v), None
@@ -85,7 +86,7 @@ def _path(graph: StepGraph, update: Node) -> list[Node]:
             todo.append(noise.inputs[2 + int(graph[node.inputs[1]].plain)])
         elif node.op == "Custom":
             todo += list(node.inputs[2:])
-        elif node.stamp is None or node.op == "TupleGetItem":
+        elif not isinstance(node.stamp, Bounded):
             todo += [i for i in node.inputs if graph[i].made]
     return path
 

@@ -2,20 +2,25 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from math import prod, sqrt
+from typing import Literal
 
+from mindveil.passes import device_noise as device
 from mindveil.passes.bridge.kernels import NOISE, custom
 from mindveil.passes.edits import Builder
 from mindveil.passes.graph import Constant, Node, StepGraph, TensorType
 from mindveil.passes.infer import Typed
 from mindveil.passes.marker import read_marker, with_gradients
-from mindveil.passes.privacy import Bounded, Many, Privacy, PrivacyError, Public, Released
+from mindveil.passes.privacy import Bounded, Many, PrivacyError, Public, Released
 
-__all__ = ["GRID", "Noise", "Release", "is_noise", "noise_node", "read_releases"]
+__all__ = ["GRID", "Generator", "Noise", "Release", "is_noise", "noise_node", "read_releases"]
 
 #: Cells of the kernel's grid in one standard deviation; gradient and noise are added as whole numbers of cells.
 GRID = 2.0**20
+#: Where noise comes from.
+Generator = Literal["kernel", "device"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,12 +51,15 @@ class Noise:
 
     Attributes:
         workers: how many batches the sums are over.
+        generator: ``kernel``: keyed by the operating system, on a grid. ``device``: MindSpore's ``StandardNormal``,
+            where there is no such kernel; its numbers are what the device gives, and sums are rounded as floats are.
 
     Source: Abadi et al. 2016, algorithm 1; the grid answers Mironov 2012.
     """
 
     sampling_rate: float
     workers: int = 1
+    generator: Generator = "kernel"
     name: str = "noise"
 
     def __call__(self, typed: Typed) -> StepGraph:
@@ -74,6 +82,7 @@ class Noise:
             typed.batch * self.workers,
             self.sampling_rate,
             "gradients",
+            self.generator,
         )
         return with_gradients(build, marker, marker.gradients | dict(zip(noisy, outputs, strict=True)))
 
@@ -87,8 +96,9 @@ def noise_node(
     batch: int,
     sampling_rate: float,
     what: str,
+    generator: Generator = "kernel",
 ) -> list[int]:
-    """One kernel that adds noise to all of ``values``; the noisy ones, stamped as released.
+    """Adds noise to all of ``values``, by one kernel or by the device; the noisy ones, stamped as released.
 
     Args:
         multiplier, bound: nodes of the Parameters z and C; key: node of the kernel's key slot and launch number.
@@ -97,14 +107,13 @@ def noise_node(
     """
     types = [build[v].type for v in values]
     sigma = _deviation(build, multiplier, bound, sum(prod(build[v].shape) for v in values), batch)
-    attrs = {
-        **custom("noise", NOISE),
-        "sampling_rate": Constant("float", sampling_rate),
-        "released": Constant("str", what),
-    }
+    about = {"sampling_rate": Constant("float", sampling_rate), "released": Constant("str", what)}
+    released = Released(f"Gaussian on {what}")
+    if generator == "device":
+        return [device.noisy(build, v, sigma, about, released) for v in values]
+    attrs = {**custom("noise", NOISE), **about}
     joint = TensorType(elements=tuple(types)) if len(types) > 1 else types[0]
     node = build.unique("Custom", [sigma, key, *values], None, joint, attrs)
-    released = Released(f"Gaussian on {what}")
     if len(types) == 1:
         return [build.stamp(node, released)]
     build.stamp(node, Many((released,) * len(types)))
@@ -131,18 +140,29 @@ def read_releases(typed: Typed) -> tuple[Release, ...]:
     Raises:
         PrivacyError: a noise node does not have the form that the accounting is right for.
     """
-    return tuple(_release(typed.graph, typed.types, n) for n in typed.graph.operations if is_noise(n))
+    found = [_release(typed, n, n.inputs[0], n.inputs[2:]) for n in typed.graph.operations if is_kernel(n)]
+    found += [_release(typed, *d) for d in device.found(typed.graph)]
+    whole = {r.what: replace(r, tensors=sum(s.tensors for s in found if s.what == r.what)) for r in found}
+    if len({replace(r, tensors=0) for r in found}) != len(whole):
+        raise PrivacyError("tensors of one release have noise of different strength")
+    return tuple(whole.values())
 
 
 def is_noise(node: Node) -> bool:
+    """Whether a node is where noise comes from."""
+    return is_kernel(node) or device.is_source(node)
+
+
+def is_kernel(node: Node) -> bool:
     """Whether a node is the kernel that adds noise."""
     name = node.attrs.get("func_name")
     return node.op == "Custom" and str(name.value if isinstance(name, Constant) else name).endswith(":" + NOISE)
 
 
-def _release(graph: StepGraph, types: dict[int, Privacy], node: Node) -> Release:
-    multiplier, bound = _scale(graph, graph[node.inputs[0]])
-    sums = [types[i] for i in node.inputs[2:]]
+def _release(typed: Typed, node: Node, sigma: int, values: Sequence[int]) -> Release:
+    """What is released where ``node`` adds noise of deviation ``sigma`` to ``values``."""
+    multiplier, bound = _scale(typed.graph, typed.graph[sigma])
+    sums = [typed.types[i] for i in values]
     bounds = {kind for kind in sums if isinstance(kind, Bounded)}
     if len(bounds) != 1 or not all(isinstance(k, Bounded) for k in sums):
         raise PrivacyError(f"{node.describe()} adds noise to values that are not bounded together")

@@ -30,6 +30,8 @@ class PrivacyCard:
             noisy weights alone, so that the masks cost nothing.
         passes: the names of the graph passes that rewrote the training step, in order.
         noise_reproducible: a noise seed was given, so that the noise could be subtracted: for tests only.
+        noise_generator: ``kernel``: keyed by the operating system, on a safe grid; ``device``: the device's own.
+        workers: processes that trained together.
     """
 
     mode: Mode
@@ -48,6 +50,8 @@ class PrivacyCard:
     passes: tuple[str, ...] = ()
     ledger_head: str | None = None
     noise_reproducible: bool = False
+    noise_generator: str | None = None
+    workers: int = 1
     warnings: tuple[str, ...] = ()
     versions: dict[str, str] = field(default_factory=dict)
 

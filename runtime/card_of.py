@@ -13,6 +13,7 @@ from mindveil import accountant
 from mindveil.passes.pipeline import Trace
 from mindveil.runtime.card import PrivacyCard
 from mindveil.runtime.controls import Controls
+from mindveil.runtime.kinds import generator_of
 
 if TYPE_CHECKING:
     from mindveil.runtime.step import PrivateStep
@@ -47,6 +48,8 @@ def card_of(step: PrivateStep, delta: float, controls: Controls | None, trace: S
         dataset_size=policy.dataset_size,
         ledger_head=step.ledger.head if step.ledger is not None else None,
         noise_reproducible=policy.noise_seed is not None,
+        noise_generator=generator_of(policy),
+        workers=policy.workers,
         warnings=_doubts(step, delta, policy.dataset_size),
     )
 

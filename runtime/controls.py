@@ -11,7 +11,7 @@ from mindspore import Parameter, Tensor
 from mindveil.accountant import PrivacyWarning
 from mindveil.passes.bridge.kernels import SECRET_SLOT, seeded_slot
 from mindveil.passes.lipschitz import SHARE
-from mindveil.runtime.kinds import PrivatePolicy
+from mindveil.runtime.kinds import PrivatePolicy, generator_of
 from mindveil.runtime.lipschitz import Sensitivity, shared
 from mindveil.runtime.policies import DPSGD
 from mindveil.runtime.schedules import Schedule, value_at
@@ -32,6 +32,7 @@ class Controls:
 
     def __init__(self, policy: PrivatePolicy, trained: Sequence[str]) -> None:
         self.policy = policy
+        generator_of(policy)  # refuses what no device can do, before anything is compiled
         self._slots = [SECRET_SLOT, SECRET_SLOT]
         if policy.noise_seed is not None:
             warnings.warn(

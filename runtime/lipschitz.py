@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from mindveil.passes.noise import Generator
 from mindveil.passes.norms import Norm
 from mindveil.runtime.allocation import Allocation, Even
 from mindveil.runtime.policies import check_sampled_noise
@@ -37,7 +38,8 @@ class LipschitzDP:
     Guarantee: as for `DPSGD`.
 
     Attributes:
-        noise_multiplier, sampling_rate, dataset_size, public, noise_seed, workers: as for `DPSGD`.
+        noise_multiplier, sampling_rate, dataset_size, public, noise_seed, workers, noise_generator: as for
+            `DPSGD`.
         norms: gives, by parameter name, an upper bound of the spectral norm of each weight reshaped to ``[rows, -1]``
             (the Euclidean norm of a vector) as it is when called; by default `certified_norms`, which proves them from
             the weights. Where a projection holds them, its constants are cheaper.
@@ -56,6 +58,7 @@ class LipschitzDP:
     norms: Callable[[], Mapping[str, float]] | None = None
     allocation: Allocation = Even()  # noqa: RUF009  a frozen value
     workers: int = 1
+    noise_generator: Generator | None = None
 
     def __post_init__(self) -> None:
         check_sampled_noise(self.noise_multiplier, self.sampling_rate, self.dataset_size, self.workers)

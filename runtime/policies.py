@@ -9,6 +9,7 @@ from typing import Any, get_args
 
 from mindveil.passes.adapt import Rule
 from mindveil.passes.clipping import Clipping, Flat, PerLayer
+from mindveil.passes.noise import Generator
 from mindveil.runtime.schedules import Schedule, cubic_sparsity
 
 __all__ = ["DPSGD", "AdaptiveClipNorm", "GivenMasks", "MaskPolicy", "Suppression", "check_sampled_noise"]
@@ -71,6 +72,8 @@ class DPSGD:
             the record comes or goes, which Poisson batches do not give.
         workers: processes that train together, each on its own records; the sampling rate and the data set are those
             of all of them. Their clipped sums are added up before the one noise: see ``docs/ascend.md``.
+        noise_generator: ``kernel`` (keyed by the operating system, on a grid that floating point cannot betray; CPU),
+            ``device`` (MindSpore's own, elsewhere); None: the kernel where it runs. The card names it.
 
     Source: Abadi et al. 2016, "Deep learning with differential privacy", algorithm 1.
     """
@@ -85,6 +88,7 @@ class DPSGD:
     adaptive: AdaptiveClipNorm | None = None
     rows_together: int = 1
     workers: int = 1
+    noise_generator: Generator | None = None
 
     def __post_init__(self) -> None:
         _whole("rows_together", self.rows_together)

@@ -15,7 +15,7 @@ from mindveil.passes.noise import Noise
 from mindveil.passes.pipeline import Compiled, GraphPass, Purpose, run
 from mindveil.passes.sums import AddSums
 from mindveil.passes.workers import FromFirstWorker, SumOverWorkers
-from mindveil.runtime.kinds import PrivatePolicy
+from mindveil.runtime.kinds import PrivatePolicy, generator_of
 from mindveil.runtime.lipschitz import LipschitzDP, shared
 from mindveil.runtime.step_cell import Kind
 
@@ -60,8 +60,9 @@ def rewrite(
 
 def _releasing(policy: PrivatePolicy, group: str | None) -> list[GraphPass]:
     passes: list[GraphPass] = [SumOverWorkers(group)] if group else []
-    passes.append(Noise(policy.sampling_rate, policy.workers))
-    passes += [NoiseCount(policy.sampling_rate)] if policy.adaptive else []
+    generator = generator_of(policy)
+    passes.append(Noise(policy.sampling_rate, policy.workers, generator))
+    passes += [NoiseCount(policy.sampling_rate, generator)] if policy.adaptive else []
     passes += [ShareNoise()] if shared(policy) else []
     return [*passes, FromFirstWorker(group)] if group else passes
 

@@ -187,6 +187,8 @@ def _lines(item: Inspection) -> list[str]:
     lines += [f"warning: {text}" for text in card.warnings]
     if card.noise_reproducible:
         lines.append("warning: the noise was reproducible (a seed was given), so the guarantee does not hold")
+    if card.noise_generator == "device":
+        lines.append("noise: drawn by the device's own generator, in floating point, not by the keyed kernel")
     lines += [f"{role}: {_interface(values)}" for role, values in (("inputs", item.inputs), ("outputs", item.outputs))]
     lines.append(f"sparsity: {item.sparsity:.4f} of all weights, {item.masked_sparsity:.4f} of the masked ones")
     lines += _table(item.layers)
