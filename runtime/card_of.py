@@ -16,12 +16,12 @@ from mindveil.runtime.controls import Controls
 from mindveil.runtime.kinds import generator_of
 
 if TYPE_CHECKING:
-    from mindveil.runtime.step import PrivateStep
+    from mindveil.runtime.readings import Readings
 
 __all__ = ["card_of"]
 
 
-def card_of(step: PrivateStep, delta: float, controls: Controls | None, trace: Sequence[Trace]) -> PrivacyCard:
+def card_of(step: Readings, delta: float, controls: Controls | None, trace: Sequence[Trace]) -> PrivacyCard:
     """The card of a step: private with its epsilon, suppressed with its sparsity, or public."""
     public = PrivacyCard(
         mode="suppressed" if step.masks else "public",
@@ -54,6 +54,6 @@ def card_of(step: PrivateStep, delta: float, controls: Controls | None, trace: S
     )
 
 
-def _doubts(step: PrivateStep, delta: float, dataset_size: int) -> tuple[str, ...]:
+def _doubts(step: Readings, delta: float, dataset_size: int) -> tuple[str, ...]:
     """What the reader of the guarantee should know: a delta too large, noise too small to mean anything."""
     return tuple(item.text for item in accountant.advice(step.events, delta=delta, dataset_size=dataset_size))

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-import mindspore as ms
-
+from mindveil.passes.bridge.plugin import device_target
 from mindveil.passes.noise import Generator
 from mindveil.runtime.lipschitz import LipschitzDP
 from mindveil.runtime.policies import DPSGD, GivenMasks, MaskPolicy, Suppression
@@ -40,7 +39,7 @@ def generator_of(policy: PrivatePolicy) -> Generator:
     Raises:
         ValueError: the kernel is asked for where it cannot run, or a seed where the device draws.
     """
-    target = str(ms.get_context("device_target"))
+    target = device_target()
     found = policy.noise_generator or ("kernel" if target == "CPU" else "device")
     if found == "kernel" and target != "CPU":
         raise ValueError(f"noise_generator='kernel' runs on CPU, and the device is {target}; use 'device'")

@@ -7,25 +7,20 @@ from collections.abc import Sequence
 from contextlib import AbstractContextManager, nullcontext
 from typing import Any
 
-import numpy as np
 from mindspore import ParameterTuple, Tensor, nn
-from numpy.typing import NDArray
 
-from mindveil.accountant import Event, Ledger, PrivacyWarning
-from mindveil.passes.explain import explain
+from mindveil.accountant import Ledger, PrivacyWarning
 from mindveil.passes.graph import StepGraph
 from mindveil.passes.infer import Declared
-from mindveil.passes.picture import picture
 from mindveil.passes.pipeline import Compiled
 from mindveil.runtime.bound_marker import marking
-from mindveil.runtime.card import Mode, PrivacyCard
-from mindveil.runtime.card_of import card_of
 from mindveil.runtime.controls import Controls
 from mindveil.runtime.guard import Guard, kernels_work
 from mindveil.runtime.kinds import Policy, by_kind
 from mindveil.runtime.lipschitz import LipschitzDP, Sensitivity, sensitivity
 from mindveil.runtime.losses import LossFn, example_losses
 from mindveil.runtime.pending import Pending
+from mindveil.runtime.readings import Readings
 from mindveil.runtime.released import Released
 from mindveil.runtime.rewriting import rewrite
 from mindveil.runtime.rows import Rows
@@ -36,7 +31,7 @@ from mindveil.runtime.workers import Workers
 __all__ = ["PrivateStep"]
 
 
-class PrivateStep(nn.Cell):
+class PrivateStep(Readings):
     """One update of a network, with the privacy policies built into the compiled graph.
 
     ``step(images, labels)`` runs one update and returns the mean loss of the real examples. That loss is not released:
@@ -153,11 +148,6 @@ class PrivateStep(nn.Cell):
         """Whether a logical batch is half done."""
         return self._pending.batches > 0
 
-    @property
-    def private(self) -> bool:
-        """Whether noise is added to bounded gradients."""
-        return self.dpsgd is not None
-
     def construct(self, images: Any, labels: Any, weights: Any = None) -> Tensor:
         """See `__call__`."""
         return self(images, labels, weights)
@@ -249,57 +239,3 @@ class PrivateStep(nn.Cell):
             )
         count_noise = None if count is None else controls.value(count.noise_multiplier)
         self.released.append(gradients.sampling_rate, noise, count_noise, self._rows.together)
-
-    @property
-    def events(self) -> Event:
-        """What the graphs that ran have released so far."""
-        return self.released.event
-
-    @property
-    def mode(self) -> Mode:
-        """``public``, ``suppressed`` or ``private``."""
-        if self.private:
-            return "private"
-        return "suppressed" if self._masks else "public"
-
-    @property
-    def masks(self) -> dict[str, NDArray[np.bool_]]:
-        """Parameter name -> boolean array, True = kept; empty without `Suppression`."""
-        return self._masks.kept() if self._masks else {}
-
-    @property
-    def sparsity(self) -> float:
-        """Share of suppressed weights among those with a mask; 0 without `Suppression`."""
-        return self._masks.sparsity() if self._masks else 0.0
-
-    def epsilon(self, delta: float) -> float:
-        """What has been spent so far, in nats, by Renyi accounting; infinite for a step without privacy."""
-        return self.released.epsilon(delta) if self.private else float("inf")
-
-    def explain(self) -> str:
-        """The typed graph of the last compiled step, as a table: where each gradient is clipped, noised and masked.
-
-        The last line says how long the compilation took, and the passes' share of it.
-        """
-        compiled = self._last_graph()
-        times = [g.compile_time for g in self._guards.values() if g.compiled is compiled]
-        return "\n".join([explain(compiled), *map(str, times)])
-
-    def picture(self) -> str:
-        """The same as an SVG picture: each gradient's way from the examples to its Parameter."""
-        return picture(self._last_graph())
-
-    def _last_graph(self) -> Compiled:
-        """The whole step as compiled last: the one that ends in the optimizer."""
-        found = self._whole_graphs()
-        if not found:
-            raise ValueError("nothing was compiled through passes: call the step once, or prepare it")
-        return found[-1]
-
-    def _whole_graphs(self) -> list[Compiled]:
-        return [g.compiled for kind, g in self._guards.items() if kind != "add" and g.compiled]
-
-    def card(self, delta: float = 1e-5) -> PrivacyCard:
-        """The privacy card of the model as trained so far."""
-        graphs = self._whole_graphs()
-        return card_of(self, delta, self._controls, graphs[-1].trace if graphs else ())

@@ -7,7 +7,7 @@ import itertools
 from functools import cache
 
 from mindveil.passes.bridge.build import BuildError, kernel_library
-from mindveil.passes.bridge.plugin import PluginError
+from mindveil.passes.bridge.plugin import PluginError, device_target
 from mindveil.passes.graph import Constant
 
 __all__ = ["NOISE", "SECRET_SLOT", "WIDEST_FILTER", "available", "custom", "seeded_slot"]
@@ -38,9 +38,13 @@ def custom(library: str, function: str) -> dict[str, Constant]:
     }
 
 
-@cache
 def available(library: str) -> bool:
-    """Whether a library that has a plain substitute can be built on this machine."""
+    """Whether a library that has a plain substitute can be built on this machine, and runs on the present device."""
+    return device_target() == "CPU" and _builds(library)
+
+
+@cache
+def _builds(library: str) -> bool:
     try:
         _path(library)
     except PluginError:

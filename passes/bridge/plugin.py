@@ -17,6 +17,7 @@ __all__ = [
     "PluginError",
     "PluginStatus",
     "connect",
+    "device_target",
     "load",
     "plugin_status",
     "source_lines",
@@ -66,6 +67,13 @@ def load() -> None:
     library.mindveil_set_callback.argtypes = [_CALLBACK]
     library.mindveil_set_callback(_state.callback)
     _state.library = library
+
+
+def device_target() -> str:
+    """The device that graphs are compiled for: ``CPU``, ``Ascend`` or ``GPU``."""
+    import mindspore as ms
+
+    return str(ms.get_context("device_target"))
 
 
 def connect(token: str, handler: Handler) -> None:

@@ -160,6 +160,27 @@ def test_the_draw_does_not_depend_on_the_physical_batch() -> None:
     assert logical(poisson(batch=3)) == logical(poisson(batch=50))
 
 
+def shard(number: int, shards: int = 3, seed: int | None = 3) -> PoissonBatches:
+    given = {"sampling_rate": 0.5, "physical_batch": 8, "steps": 6, "seed": seed}
+    return PoissonBatches(numbered(50), num_shards=shards, shard_id=number, **given)  # type: ignore[arg-type]
+
+
+def test_shards_part_the_draws_of_one_worker_and_keep_to_their_own_records() -> None:
+    alone = PoissonBatches(numbered(50), sampling_rate=0.5, physical_batch=8, steps=6, seed=3)
+    parts = [logical(shard(k)) for k in range(3)]
+    together = [sorted(record for part in step for record in part) for step in zip(*parts, strict=True)]
+    assert together == logical(alone)
+    assert all((record - 1) % 3 == k for k, part in enumerate(parts) for records in part for record in records)
+    assert logical(shard(0, seed=None)) != logical(shard(0, seed=None))
+    assert (shard(2).shard, shard(2).dataset_size, alone.shard) == ((2, 3), 50, (0, 1))
+
+
+@pytest.mark.parametrize(("shards", "number"), [(0, 0), (3, 3), (3, -1)])
+def test_a_shard_that_does_not_exist_is_refused(shards: int, number: int) -> None:
+    with pytest.raises(ValueError, match=r"num_shards|shard_id"):
+        shard(number, shards)
+
+
 def test_a_seed_repeats_the_draws_and_another_one_does_not() -> None:
     assert logical(poisson(seed=3)) == logical(poisson(seed=3))
     assert logical(poisson(seed=3)) != logical(poisson(seed=4))

@@ -14,6 +14,8 @@ from mindveil.passes import device_noise
 from mindveil.passes.graph import Constant
 from mindveil.passes.privacy import PrivacyError
 from mindveil.runtime import DPSGD, PrivateStep
+from mindveil.runtime.datasets import ImageData
+from mindveil.runtime.networks import LeNet5
 from mindveil.runtime.policies import AdaptiveClipNorm
 
 WIDTH, ROWS, SIGMAS = 300, 4, 7
@@ -77,10 +79,25 @@ def test_it_is_accounted_for_explained_and_named() -> None:
 def test_a_seed_or_a_kernel_elsewhere_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     with pytest.raises(ValueError, match="never repeated"):
         step_of(noise_seed=3)
-    monkeypatch.setattr("mindveil.runtime.kinds.ms.get_context", lambda _: "Ascend")
+    monkeypatch.setattr("mindveil.runtime.kinds.device_target", lambda: "Ascend")
     with pytest.raises(ValueError, match="runs on CPU, and the device is Ascend"):
         step_of(noise_generator="kernel")
     assert step_of(noise_generator=None).card().noise_generator == "device"
+
+
+def test_no_kernel_for_the_processor_is_put_into_a_graph_for_another_device(
+    monkeypatch: pytest.MonkeyPatch, digits: ImageData
+) -> None:
+    def custom(device: str) -> int:
+        monkeypatch.setattr("mindveil.runtime.kinds.device_target", lambda: device)
+        monkeypatch.setattr("mindveil.passes.bridge.kernels.device_target", lambda: device)
+        network = LeNet5()
+        loss = nn.SoftmaxCrossEntropyWithLogits(sparse=True, reduction="mean")
+        step = PrivateStep(network, loss, nn.SGD(network.trainable_params(), 0.1), [DPSGD(1.0, 1.0, 0.1, 40)])
+        step(digits.train_images[:4], digits.train_labels[:4])
+        return sum(n.op == "Custom" for graph in step._whole_graphs() for n in graph.fast.operations)
+
+    assert (custom("Ascend"), custom("CPU") > 3) == (0, True)
 
 
 @pytest.mark.parametrize(
