@@ -8,7 +8,7 @@ from mindveil.passes.clipping import Automatic, Clipping, Flat
 from mindveil.passes.edits import Builder
 from mindveil.passes.graph import StepGraph, TensorType
 from mindveil.passes.infer import Typed, where
-from mindveil.passes.marker import Marker, read_marker, with_count, with_gradients
+from mindveil.passes.marker import Marker, read_marker, with_count, with_gradients, with_not_finite
 from mindveil.passes.privacy import Bounded, Mixed, Privacy, PrivacyError, Public, Summed
 from mindveil.passes.terms import Terms
 
@@ -63,10 +63,11 @@ class Clip:
                 if name in masks:
                     sums = build.binary("Mul", sums, masks[name])
                 clipped[name] = build.stamp(sums, bound)
-        result = with_gradients(build, marker, clipped)
+        with_gradients(build, marker, clipped)
+        with_not_finite(build, marker, _not_finite(build, total, marker, typed.batch))
         if self.counted:
-            result = with_count(build, marker, _count(build, total, weights, marker, terms))
-        return result
+            with_count(build, marker, _count(build, total, weights, marker, terms))
+        return build.graph
 
     def _factor(self, build: Builder, squared: int, marker: Marker, share: float) -> int:
         """``[B, 1]``: what bounds a term of this squared norm by ``share * C``."""
@@ -109,6 +110,14 @@ def _finite_weights(build: Builder, squared: int, marker: Marker, batch: int) ->
     """The same, and 0 where any part of an example's gradient is not finite."""
     finite = build.op("IsFinite", [squared], TensorType(build[squared].shape, "Bool"))
     return build.binary("Mul", usable_weights(build, marker, batch), build.cast(finite))
+
+
+def _not_finite(build: Builder, squared: int, marker: Marker, batch: int) -> int:
+    """A scalar: the real examples with a gradient that is not finite. It is not released."""
+    real = build.unary("Ceil", usable_weights(build, marker, batch))
+    finite = build.op("IsFinite", [squared], TensorType(build[squared].shape, "Bool"))
+    lost = build.binary("Mul", real, build.binary("Sub", build.scalar(1.0), build.cast(finite)))
+    return build.total(build.reshape(lost, (batch,)), [0])
 
 
 def _count(build: Builder, squared: int, weights: int, marker: Marker, terms: Terms) -> int:

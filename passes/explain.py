@@ -23,9 +23,10 @@ def explain(compiled: Compiled) -> str:
             f"every run releases {r.tensors} {r.what} with Gaussian noise {r.noise_multiplier} * {r.clip_norm}, "
             f"sampled at rate {r.sampling_rate:.6g}"
         )
-    loss = graph[graph[graph.output].inputs[0]].inputs[0]
-    if not is_free(types[loss]):
-        lines.append(f"returned and not released: {graph[loss].describe()} is {types[loss]}; keep it on the console")
+    returned = graph[graph[graph[graph.output].inputs[0]].inputs[0]]
+    for value in graph.inputs(returned.id) if returned.op == "MakeTuple" else (returned,):
+        if not is_free(types[value.id]):
+            lines.append(f"returned and not released: {value.describe()} is {types[value.id]}; keep it on the console")
     lines += [
         "",
         *_table(("parameter", "updated by", "clipped", "noised", "masked", "divided"), parameter_rows(compiled)),

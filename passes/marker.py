@@ -8,7 +8,7 @@ from mindveil.passes.edits import Builder
 from mindveil.passes.graph import Node, StepGraph
 from mindveil.passes.privacy import PrivacyError
 
-__all__ = ["Marker", "read_marker", "remove_marker", "with_count", "with_gradients"]
+__all__ = ["Marker", "read_marker", "remove_marker", "with_count", "with_gradients", "with_not_finite"]
 
 #: Where the marker carries the count of unclipped examples, if there is one.
 COUNT = 5
@@ -80,6 +80,14 @@ def with_count(build: Builder, marker: Marker, count: int) -> StepGraph:
     return build.graph
 
 
+def with_not_finite(build: Builder, marker: Marker, count: int) -> StepGraph:
+    """The graph in which this is what the step returns as the number of examples without a finite gradient."""
+    for item in _items(build.graph, marker):
+        if _index(build.graph, item) == len(marker.gradients):
+            _instead(build, item, count)
+    return build.graph
+
+
 def remove_marker(graph: StepGraph) -> StepGraph:
     """The graph in which every user of the marker reads the gradient itself.
 
@@ -89,11 +97,24 @@ def remove_marker(graph: StepGraph) -> StepGraph:
     marker = read_marker(graph)
     gradients = list(marker.gradients.values())
     build = Builder(graph)
-    for user, _ in graph.users(marker.node.id):
-        item = graph[user]
+    for item in _items(graph, marker):
+        index = _index(graph, item)
+        _instead(build, item, gradients[index] if index < len(gradients) else build.scalar(0.0))
+    return build.graph
+
+
+def _items(graph: StepGraph, marker: Marker) -> list[Node]:
+    items = [graph[user] for user, _ in graph.users(marker.node.id)]
+    for item in items:
         if item.op != "TupleGetItem":
             raise PrivacyError(f"the released gradients are used as a whole by {item.describe()}; use them one by one")
-        source = gradients[int(graph[item.inputs[1]].value)]
-        for reader, position in graph.users(user):
-            build.rewire(reader, position, source)
-    return build.graph
+    return items
+
+
+def _index(graph: StepGraph, item: Node) -> int:
+    return int(graph[item.inputs[1]].value)
+
+
+def _instead(build: Builder, item: Node, source: int) -> None:
+    for reader, position in build.graph.users(item.id):
+        build.rewire(reader, position, source)

@@ -83,11 +83,12 @@ class Guard:
         refuse_bypass()
         return self._approve(lambda: self.cell.compile(*batch))
 
-    def run(self, *batch: Tensor) -> Tensor:
-        """Runs the step that was prepared."""
+    def run(self, *batch: Tensor) -> tuple[Tensor, Tensor]:
+        """Runs the step that was prepared; its loss, and how many examples had no finite gradient."""
         if self._rewrite is None:
-            return self.cell.compile_and_run(*batch)
-        results: list[Tensor] = []
+            loss, not_finite = self.cell.compile_and_run(*batch)
+            return loss, not_finite
+        results: list[tuple[Tensor, Tensor]] = []
         # MindSpore drops the keys of compiled graphs when another Cell is collected, and then compiles once more here.
         self._approve(lambda: results.append(self.cell.compile_and_run(*batch)))
         return results[0]

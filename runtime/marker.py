@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from mindspore.common import dtype as mstype
 from mindspore.ops import PrimitiveWithInfer, prim_attr_register
 
 __all__ = ["MindveilStep"]
@@ -19,7 +20,7 @@ class MindveilStep(PrimitiveWithInfer):
         masked: names of the parameters that have a mask.
 
     Inputs: gradients, example weights ``[B]``, controls, masks, accumulators; all but the weights are tuples.
-    Output: the gradients.
+    Output: the gradients, and how many examples had one that is not finite, a scalar; 0 where no pass counts them.
     """
 
     @prim_attr_register  # type: ignore[untyped-decorator]
@@ -27,9 +28,9 @@ class MindveilStep(PrimitiveWithInfer):
         """The decorator stores the arguments as attributes of the node."""
 
     def infer_shape(self, gradients: Any, weights: Any, controls: Any, masks: Any, accumulators: Any) -> Any:
-        """The shapes of the gradients."""
-        return gradients
+        """The shapes of the gradients, and that of a scalar."""
+        return (*gradients, [])
 
     def infer_dtype(self, gradients: Any, weights: Any, controls: Any, masks: Any, accumulators: Any) -> Any:
-        """The types of the gradients."""
-        return gradients
+        """The types of the gradients, and of the count."""
+        return (*gradients, mstype.TensorType(mstype.float32))

@@ -28,12 +28,15 @@ class Readings(nn.Cell):
     Attributes:
         dpsgd: the policy for gradients, None for a step without one.
         steps_done: updates so far.
+        not_finite: examples so far whose gradient was not finite, so that a clipping step left them out. Not released:
+            it is counted from the examples without noise, and must not leave the trainer's console.
     """
 
     dpsgd: PrivatePolicy | None
     ledger: Ledger | None
     released: Released
     steps_done: int
+    not_finite: int
     _controls: Controls | None
     _guards: dict[Kind, Guard]
     _masks: Masks | None

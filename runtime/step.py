@@ -30,6 +30,9 @@ from mindveil.runtime.workers import Workers
 
 __all__ = ["PrivateStep"]
 
+#: What a ledger can raise.
+_FAILURES = (RuntimeError, ValueError, ArithmeticError, OSError)
+
 
 class PrivateStep(Readings):
     """One update of a network, with the privacy policies built into the compiled graph.
@@ -87,7 +90,7 @@ class PrivateStep(Readings):
         if ledger is not None and self.workers.rank > 0:
             raise ValueError("the first worker (rank 0) keeps the ledger; give the others None")
         self.workers.share([*network.get_parameters(), *optimizer.get_parameters()])
-        self.steps_done = 0
+        self.steps_done = self.not_finite = 0
         self.swept: Sensitivity | None = None
         self._rows = Rows(self.dpsgd.rows_together if self.dpsgd else 1)
         self._losses = self._rows.losses(example_losses(loss_fn))
@@ -180,7 +183,8 @@ class PrivateStep(Readings):
                 self._controls.set(self.steps_done, self.swept)
             if last and compiled:
                 self._together(compiled, batch)
-            loss = guard.run(*batch)
+            loss, not_finite = guard.run(*batch)
+        self.not_finite += int(not_finite.asnumpy())
         if not last or self._pending.batches:
             loss = self._pending.mean(loss, batch[2], last)
         if last:
@@ -213,12 +217,7 @@ class PrivateStep(Readings):
         refused = None
         try:
             self._account(compiled)
-        except (
-            RuntimeError,
-            ValueError,
-            ArithmeticError,
-            OSError,
-        ) as error:  # raised when the other workers know of it
+        except _FAILURES as error:  # raised when the other workers know of it
             refused = error
         controls = list(self._controls.parameters.values()) if self._controls else []
         position = self.steps_done, [b.shape for b in batch]

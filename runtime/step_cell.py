@@ -53,12 +53,14 @@ class StepCell(nn.Cell):
             return losses.sum(), losses
         return (losses * weights).sum() / ops.maximum(weights.sum(), 1.0), losses
 
-    def construct(self, images: Tensor, labels: Tensor, weights: Tensor) -> Tensor:
-        """The loss of the real examples: its mean, or its sum where more batches follow."""
+    def construct(self, images: Tensor, labels: Tensor, weights: Tensor) -> tuple[Tensor, Tensor]:
+        """The loss of the real examples (its sum where more batches follow), and how many had no finite gradient."""
         (_, losses), gradients = self.gradients(images, labels, weights)
+        not_finite = Tensor(0.0, ms.float32)
         if self.marker is not None:
             sums = self.sums if self.kind == "finish" else ()
-            gradients = self.marker(gradients, weights, self.controls, self.masks, sums)
+            marked = self.marker(gradients, weights, self.controls, self.masks, sums)
+            gradients, not_finite = marked[:-1], marked[-1]
         if self.kind == "add":
             for total, gradient in zip(self.sums, gradients):  # noqa: B905  the compiler knows no strict
                 ops.assign_add(total, gradient)
@@ -66,8 +68,8 @@ class StepCell(nn.Cell):
             self.optimizer(gradients)
         total_loss = (losses * weights).sum()
         if self.kind == "update":
-            return total_loss / ops.maximum(weights.sum(), 1.0)
-        return total_loss
+            return total_loss / ops.maximum(weights.sum(), 1.0), not_finite
+        return total_loss, not_finite
 
 
 def _tuple(parameters: Sequence[Parameter]) -> Any:

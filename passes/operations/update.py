@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from mindveil.passes.graph import Node
 from mindveil.passes.operations.table import Operation, View
-from mindveil.passes.privacy import Privacy, Public, is_free
+from mindveil.passes.privacy import Many, Privacy, Public, is_free
 
 __all__ = ["UPDATE", "is_update"]
 
@@ -26,8 +26,9 @@ def _order(view: View, node: Node) -> Privacy:
 
 
 def _marker(view: View, node: Node) -> Privacy:
-    """The marker hands the gradients on; it releases nothing by itself."""
-    return view.types[node.inputs[0]]
+    """The marker hands the gradients on, and a zero that a pass may put a count for; it releases nothing by itself."""
+    group = view.types[node.inputs[0]]
+    return Many((*(group.parts if isinstance(group, Many) else (group,)), Public()))
 
 
 _UPDATE = Operation(_result, effect="state")

@@ -89,6 +89,13 @@ def test_an_example_without_a_finite_gradient_adds_nothing(
     step = PrivateStep(network, LOSS, nn.SGD(network.trainable_params(), 1.0), [without_noise(clip_norm=0.5)])
     step(images, labels)
     assert_moved(before, parameters_of(network), wanted)
+    assert step.not_finite == 1
+    parts = [ExampleWeights.of([1, 0, 1], last=False), ExampleWeights.of([0, 1, 1])]
+    for weights in parts:
+        step(images, labels, weights)
+    step(images, labels, np.array([1, 1, 0], np.float32))  # padding is nobody
+    assert step.not_finite == 3
+    assert "not_finite" not in step.card().to_json()
 
 
 def test_an_empty_batch_is_a_step_of_pure_noise(digits: ImageData) -> None:
