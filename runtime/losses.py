@@ -19,8 +19,8 @@ def example_losses(loss_fn: LossFn) -> LossFn:
     """A function of (outputs, labels) that returns the losses ``[B]`` of the examples.
 
     A loss Cell is copied with its reduction switched off; the user's own stays as it is. What a loss returns for each
-    example may have further dimensions (a pixel, a token): their mean is taken for a loss made with ``mean``, their sum
-    for one made with ``sum``.
+    example may have further dimensions (a pixel, a token): their sum is taken for a loss made with ``sum``, their mean
+    for any other.
 
     A function, or a Cell of the user's own, that returns one number for the whole batch is evaluated for each row by
     itself, as a batch of one. Where MindSpore cannot vectorise one of its operations, the graph passes refuse the step.

@@ -13,6 +13,8 @@ from mindveil.runtime.losses import LossFn
 
 __all__ = ["Kind", "Parts", "StepCell"]
 
+# Primitives: for functions and methods of tensors the compiler parses all of its own library, which takes 10 MB.
+_SUM, _MAXIMUM, _ADD = ops.ReduceSum(), ops.Maximum(), ops.AssignAdd()
 #: ``update``: one whole step. ``add``: one physical batch of several, into the sums. ``finish``: the last of them.
 Kind = Literal["update", "add", "finish"]
 
@@ -50,8 +52,8 @@ class StepCell(nn.Cell):
         """What is differentiated, and the loss of each example."""
         losses = self.losses(self.network(images), labels)
         if self.private:  # the weights belong to the clip factors: a gradient must be a plain sum over examples
-            return losses.sum(), losses
-        return (losses * weights).sum() / ops.maximum(weights.sum(), 1.0), losses
+            return _SUM(losses), losses
+        return _SUM(losses * weights) / _MAXIMUM(_SUM(weights), 1.0), losses
 
     def construct(self, images: Tensor, labels: Tensor, weights: Tensor) -> tuple[Tensor, Tensor]:
         """The loss of the real examples (its sum where more batches follow), and how many had no finite gradient."""
@@ -63,12 +65,12 @@ class StepCell(nn.Cell):
             gradients, not_finite = marked[:-1], marked[-1]
         if self.kind == "add":
             for total, gradient in zip(self.sums, gradients):  # noqa: B905  the compiler knows no strict
-                ops.assign_add(total, gradient)
+                _ADD(total, gradient)
         else:
             self.optimizer(gradients)
-        total_loss = (losses * weights).sum()
+        total_loss = _SUM(losses * weights)
         if self.kind == "update":
-            return total_loss / ops.maximum(weights.sum(), 1.0), not_finite
+            return total_loss / _MAXIMUM(_SUM(weights), 1.0), not_finite
         return total_loss, not_finite
 
 

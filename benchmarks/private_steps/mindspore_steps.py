@@ -48,4 +48,5 @@ def main() -> None:
     report(lambda: step(x, y).asnumpy())
 
 
-main()
+if __name__ == "__main__":
+    main()
