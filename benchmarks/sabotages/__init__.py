@@ -1,0 +1,1 @@
+"""Ways to break this library once each, and the tests that must notice."""
