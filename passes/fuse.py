@@ -15,6 +15,8 @@ from mindveil.passes.noise import is_noise
 __all__ = ["fuse"]
 
 LIBRARY = "rows"
+#: Operations whose result lies in the memory of their first input.
+VIEWS = ("Reshape", "ExpandDims", "Squeeze", "Flatten")
 
 
 def fuse(graph: StepGraph, typed: Typed) -> StepGraph:
@@ -38,6 +40,7 @@ class _Fusion:
         self._graph = graph
         self._build = Builder(graph)
         self._instead: dict[int, int] = {}
+        self._live = {n.id for n in graph.operations}
         self._filters = find_filters(graph, typed)
         self._scale_noise()
         self._rules: dict[str, Callable[[Node], int | None]] = {
@@ -74,14 +77,39 @@ class _Fusion:
             if factor.kind != "value" or factor.shape != ():
                 continue
             sigma, key, *sums = node.inputs
-            attrs = {**node.attrs, **custom("noise", NOISE + "_times")}
-            made = self._build.unique("Custom", [sigma, key, factor.id, *sums], None, node.type, attrs)
-            for item, (product,) in zip(items, products, strict=True):
-                if single:
-                    self._instead[product.id] = made
-                else:
-                    index = self._build.constant("int", self._graph[item.inputs[1]].plain)
-                    self._instead[product.id] = self._build.op("TupleGetItem", [made, index], item.type)
+            inputs, found = [sigma, key, factor.id, *sums], [product.id for (product,) in products]
+            if all(self._own(value, node.id) for value in sums):
+                self._noise_within(node, inputs, dict(zip(found, sums, strict=True)))
+            else:
+                self._noise_beside(node, inputs, dict(zip(found, items, strict=True)))
+
+    def _noise_within(self, node: Node, inputs: list[int], sums: dict[int, int]) -> None:
+        """The sums take the noise in their own memory: the kernel gives out only a sign that it is done."""
+        attrs = {**node.attrs, **custom("noise", NOISE + "_within")}
+        done = self._build.unique("Custom", inputs, None, TensorType((1,), FLOAT), attrs)
+        for product, value in sums.items():
+            self._instead[product] = self._build.unique("Depend", [value, done], value, self._graph[value].type, {})
+
+    def _noise_beside(self, node: Node, inputs: list[int], items: dict[int, Node]) -> None:
+        attrs = {**node.attrs, **custom("noise", NOISE + "_times")}
+        made = self._build.unique("Custom", inputs, None, node.type, attrs)
+        for product, item in items.items():
+            if node.type.elements is None:
+                self._instead[product] = made
+            else:
+                index = self._build.constant("int", self._graph[item.inputs[1]].plain)
+                self._instead[product] = self._build.op("TupleGetItem", [made, index], item.type)
+
+    def _own(self, value: int, reader: int) -> bool:
+        """Whether a value lies in memory that nothing else reads: what computes it and its views have one reader."""
+        while True:
+            node = self._graph[value]
+            readers = [u for u, _ in self._graph.users(value) if u in self._live]
+            if readers != [reader] or node.kind != "op":
+                return False
+            if node.op not in VIEWS:
+                return node.made and node.op not in ("Load", "TupleGetItem", "Depend")
+            value, reader = node.inputs[0], value
 
     def _sum(self, node: Node) -> int | None:
         """``ReduceSum`` over neighbouring axes, of squares if they are those of a matrix's rows."""

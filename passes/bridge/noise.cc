@@ -78,7 +78,7 @@ int64_t Size(const int64_t *shape, int ndim) {
 }
 
 struct Work {
-  int count, first_input;
+  int count, first_input, first_output;
   void **params;
   std::vector<int64_t> sizes, first;  // elements of each array, and the group each begins with
   float sigma, factor;
@@ -95,12 +95,12 @@ void Part(const gauss::Secure &generator, const Work &w, int64_t lo, int64_t hi)
     if (a >= b) continue;
     const int64_t k = (a - w.first[i]) * kGroup, n = std::min(w.sizes[i], (b - w.first[i]) * kGroup) - k;
     auto *in = static_cast<float *>(w.params[w.first_input + i]) + k;
-    auto *out = static_cast<float *>(w.params[w.first_input + w.count + i]) + k;
+    auto *out = static_cast<float *>(w.params[w.first_output + i]) + k;
     constexpr int64_t block = 16;  // groups at a time, so that the product finds them in the cache
     for (int64_t at = 0; at < n; at += block * kGroup) {
       const int64_t size = std::min(n - at, block * kGroup);
       if (w.sigma == 0) {
-        memcpy(out + at, in + at, size * sizeof(float));
+        if (in != out) memcpy(out + at, in + at, size * sizeof(float));
       } else {
         gauss::add<gauss::Secure, true>(generator, w.launch, a + at / kGroup, in + at, out + at, size, w.sigma);
       }
@@ -110,12 +110,14 @@ void Part(const gauss::Secure &generator, const Work &w, int64_t lo, int64_t hi)
   }
 }
 
-int Noise(int first, int nparam, void **params, int *ndims, int64_t **shapes, const char **dtypes) {
+// In place: the inputs take the noise themselves, and the one output says only that they have.
+int Noise(int first, bool in_place, int nparam, void **params, int *ndims, int64_t **shapes, const char **dtypes) {
   Work w;
   w.first_input = first;
-  w.count = (nparam - first) / 2;
+  w.count = in_place ? nparam - first - 1 : (nparam - first) / 2;
+  w.first_output = in_place ? first : first + w.count;
   w.params = params;
-  if (nparam != 2 * w.count + first || w.count < 1) return kArguments;
+  if (nparam != (in_place ? w.count + 1 : 2 * w.count) + first || w.count < 1) return kArguments;
   if (strcmp(dtypes[0], "float32") || strcmp(dtypes[1], "int64") || Size(shapes[1], ndims[1]) != 2) return kTypes;
   w.sigma = *static_cast<float *>(params[0]);
   w.factor = 1;
@@ -130,7 +132,7 @@ int Noise(int first, int nparam, void **params, int *ndims, int64_t **shapes, co
   if (!Keys::Instance().Find(control[0], static_cast<uint64_t>(control[1]), &key, &w.launch)) return kSlot;
   w.first.push_back(0);
   for (int i = 0; i < w.count; ++i) {
-    const int in = first + i, out = in + w.count;
+    const int in = first + i, out = w.first_output + i;
     if (strcmp(dtypes[in], "float32") || strcmp(dtypes[out], "float32")) return kTypes;
     w.sizes.push_back(Size(shapes[in], ndims[in]));
     if (w.sizes.back() != Size(shapes[out], ndims[out])) return kArguments;
@@ -155,10 +157,14 @@ void mindveil_noise_seed(int64_t slot, uint64_t seed) { Keys::Instance().Seed(sl
 void mindveil_noise_threads(int n) { threads = n > 0 ? n : 1; }
 
 int mindveil_noise(int nparam, void **params, int *ndims, int64_t **shapes, const char **dtypes, void *, void *) {
-  return Noise(2, nparam, params, ndims, shapes, dtypes);
+  return Noise(2, false, nparam, params, ndims, shapes, dtypes);
 }
 
 int mindveil_noise_times(int nparam, void **params, int *ndims, int64_t **shapes, const char **dtypes, void *, void *) {
-  return Noise(3, nparam, params, ndims, shapes, dtypes);
+  return Noise(3, false, nparam, params, ndims, shapes, dtypes);
+}
+
+int mindveil_noise_within(int nparam, void **params, int *ndims, int64_t **shapes, const char **dtypes, void *, void *) {
+  return Noise(3, true, nparam, params, ndims, shapes, dtypes);
 }
 }

@@ -14,7 +14,7 @@ from mindveil.accountant import PrivacyWarning
 from mindveil.passes import filters as filters_module
 from mindveil.passes import fuse as module
 from mindveil.passes import lower as lower_module
-from mindveil.passes.graph import StepGraph
+from mindveil.passes.graph import Node, StepGraph, TensorType
 from mindveil.runtime import DPSGD, PrivateStep
 
 ROWS = 6
@@ -92,7 +92,7 @@ def test_fused_and_plain_steps_are_equal(
     for user in (module, filters_module, lower_module):
         monkeypatch.setattr(user, "available", lambda library: False)
     plain, stock = updated(images, labels)
-    assert kernels(graph) == {f"mindveil_{k}" for k in ROW_KERNELS | LOWERED | filters | {"noise_times"}}
+    assert kernels(graph) == {f"mindveil_{k}" for k in ROW_KERNELS | LOWERED | filters | {"noise_within"}}
     assert not kernels(stock)
     for a, b in zip(fused, plain, strict=True):
         np.testing.assert_allclose(a, b, atol=1e-7)
@@ -104,8 +104,30 @@ def test_fused_and_plain_steps_add_the_same_noise(monkeypatch: pytest.MonkeyPatc
     labels = np.arange(ROWS, dtype=np.int32) % 3
     fused, _ = updated(images, labels, noise=1.0)
     quiet, _ = updated(images, labels)
+    with monkeypatch.context() as patched:
+        patched.setattr(module._Fusion, "_own", lambda *_: False)
+        beside, graph = updated(images, labels, noise=1.0)
+    assert "mindveil_noise_times" in kernels(graph)
     monkeypatch.setattr(module, "available", lambda library: False)
     plain, _ = updated(images, labels, noise=1.0)
-    for a, b, c in zip(fused, plain, quiet, strict=True):
+    for a, b, c, d in zip(fused, plain, quiet, beside, strict=True):
         np.testing.assert_allclose(a, b, atol=1e-6)
+        np.testing.assert_array_equal(a, d)
         assert np.abs(a - c).max() > 0.01
+
+
+@pytest.mark.parametrize("readers", [1, 2])
+def test_noise_is_written_into_a_sum_only_where_nothing_else_reads_it(readers: int) -> None:
+    float32 = TensorType((2, 3), "Float32")
+    nodes = {
+        0: Node(0, "parameter", float32, name="x"),
+        1: Node(1, "op", float32, "Mul", (0, 0), made=True),
+        2: Node(2, "op", TensorType((6,), "Float32"), "Reshape", (1,), made=True),
+        3: Node(3, "op", TensorType((6,), "Float32"), "Custom", (2,), made=True),
+        4: Node(4, "op", float32, "Add", (3, 1 if readers == 2 else 3), made=True),
+    }
+    graph = StepGraph(nodes, (0,), 4)
+    fusion = module._Fusion.__new__(module._Fusion)
+    fusion._graph, fusion._live = graph, set(graph.order())
+    assert fusion._own(2, 3) is (readers == 1)
+    assert not fusion._own(0, 1)  # a Parameter's own memory
