@@ -46,13 +46,13 @@ class Filter:
     def of(cls, graph: StepGraph, node: Node, examples: int) -> Filter | None:
         """The gradient that a Conv2DBackpropFilter computes, if the kernels take it."""
         given, seen = (graph[i] for i in node.inputs[:2])
-        window = window_of(node, seen.shape[2:], given.shape[2:], node.shape)
+        window = window_of(node, seen.shape[2:], given.shape[2:], node.shape, unread=True)
         if window is None or window.kernel[1] > WIDEST_FILTER or given.shape[0] % examples:
             return None
         if {given.type.dtype, seen.type.dtype} != {FLOAT}:
             return None
         before, after = zip(*window.pads, strict=True)
-        numbers = (*window.kernel, *window.stride, *window.dilation, *before, *after)
+        numbers = (*window.kernel, *window.stride, *window.dilation, *before, *(max(a, 0) for a in after))
         return cls(given.id, seen.id, numbers, examples, prod(node.shape))
 
     def terms(self, build: Builder) -> int:
@@ -98,8 +98,12 @@ def find_filters(graph: StepGraph, typed: Typed) -> dict[int, Filter]:
     return found
 
 
-def window_of(node: Node, seen: Shape, given: Shape, weight: Shape) -> Window | None:
-    """How a convolution of one group walks over its input, if that is something a kernel takes."""
+def window_of(node: Node, seen: Shape, given: Shape, weight: Shape, *, unread: bool = False) -> Window | None:
+    """How a convolution of one group walks over its input, if that is something a kernel takes.
+
+    Args:
+        unread: whether the kernel takes an input with rows or columns at the end that no window meets.
+    """
     layout = node.attrs.get("format", node.attrs.get("data_format", "NCHW"))
     if int(node.attrs.get("groups", node.attrs.get("group", 1))) != 1 or len(weight) != 4 or layout not in ("NCHW", 0):
         return None
@@ -107,8 +111,9 @@ def window_of(node: Node, seen: Shape, given: Shape, weight: Shape) -> Window | 
         window = Window.of(node.attrs, seen, given, weight[2:])
     except RefusedError:
         return None
+    before, after = zip(*window.pads, strict=True)
     # An input that is longer than what the windows meet has "zeros" below 0 behind it.
-    return window if min(p for pair in window.pads for p in pair) >= 0 else None
+    return window if min(before) >= 0 and (unread or min(after) >= 0) else None
 
 
 def _in_order(typed: Typed, node: Node) -> bool:

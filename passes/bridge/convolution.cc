@@ -120,22 +120,23 @@ void AnyLanes(const float *dy, const float *x, const Shape &s, std::vector<float
   Example<8>(dy, x, s, scratch, use);
 }
 
-// Adds a row's gradient, times a factor, to [co, ci, kh, kw].
+// Adds a row's gradient, times a factor, to [co, ci, kh, kw]; or puts it there.
+template <bool ADD>
 void Row(const float *dy, const float *x, const Shape &s, int64_t b, std::vector<float> *scratch, float factor,
          float *out) {
   const int64_t taps = s.Taps();
   AnyLanes(dy + b * s.outputs * s.Positions(), x + b * s.inputs * s.height * s.width, s, scratch,
            [&](int64_t o, int64_t c, const float *sums, int step) {
              float *to = out + (o * s.inputs + c) * taps;
-             for (int64_t k = 0; k < taps; ++k) to[k] += factor * sums[k * step];
+             for (int64_t k = 0; k < taps; ++k) to[k] = (ADD ? to[k] : 0) + factor * sums[k * step];
            });
 }
 
 // The gradient of one example of so many rows.
 void Gradient(const float *dy, const float *x, const Shape &s, int64_t example, int64_t rows,
               std::vector<float> *scratch, float *out) {
-  memset(out, 0, sizeof(float) * s.Size());
-  for (int64_t r = 0; r < rows; ++r) Row(dy, x, s, example * rows + r, scratch, 1.0f, out);
+  Row<false>(dy, x, s, example * rows, scratch, 1.0f, out);
+  for (int64_t r = 1; r < rows; ++r) Row<true>(dy, x, s, example * rows + r, scratch, 1.0f, out);
 }
 
 // Reads dy [B, co, oh, ow], x [B, ci, H, W] and the window, which are inputs number at, at + 1 and at + 2.
@@ -216,7 +217,7 @@ int mindveil_filter_weighted(int nparam, void **params, int *ndims, int64_t **sh
   const int64_t rows = s.batch / examples;
   for (int64_t b = 0; b < s.batch; ++b) {
     const float weight = weights[b / rows];
-    if (weight != 0) Row(dy, x, s, b, &scratch, weight, out);
+    if (weight != 0) Row<true>(dy, x, s, b, &scratch, weight, out);
   }
   return kOk;
 }
