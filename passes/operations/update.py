@@ -4,16 +4,9 @@ from __future__ import annotations
 
 from mindveil.passes.graph import Node
 from mindveil.passes.operations.table import Operation, View
-from mindveil.passes.privacy import Many, Privacy, Public, is_free
+from mindveil.passes.privacy import Many, Privacy, Public
 
 __all__ = ["UPDATE", "is_update"]
-
-
-def _result(view: View, node: Node) -> Privacy:
-    """The value after an update is what flowed into it: public where the check finds everything free."""
-    kinds = [view.types[i] for i in node.inputs]
-    worst = next((k for k in kinds if not is_free(k)), None)
-    return worst if worst is not None else Public()
 
 
 def _first(view: View, node: Node) -> Privacy:
@@ -21,7 +14,8 @@ def _first(view: View, node: Node) -> Privacy:
     return view.types[node.inputs[0]]
 
 
-def _order(view: View, node: Node) -> Privacy:
+def _after(view: View, node: Node) -> Privacy:
+    """What stands in memory after an update, or an order of effects: the check refuses what is not free before it."""
     return Public()
 
 
@@ -31,7 +25,7 @@ def _marker(view: View, node: Node) -> Privacy:
     return Many((*(group.parts if isinstance(group, Many) else (group,)), Public()))
 
 
-_UPDATE = Operation(_result, effect="state")
+_UPDATE = Operation(_after, effect="state")
 _OPTIMIZERS = [
     "ApplyMomentum",
     "SGD",
@@ -66,7 +60,7 @@ UPDATE: dict[str, Operation] = {
     **{name: _UPDATE for name in _OPTIMIZERS},
     "Load": Operation(_first),
     "Depend": Operation(_first),
-    "UpdateState": Operation(_order, effect="state"),
+    "UpdateState": Operation(_after, effect="state"),
     "Return": Operation(_first),
     "MindveilStep": Operation(_marker, effect="state"),
 }

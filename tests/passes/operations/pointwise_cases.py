@@ -111,6 +111,13 @@ def _picks(x: Tensor) -> Tensor:
     return ops.gather_elements(x, 1, index) * ops.gather(x, Tensor([2, 0, 0]), 1).sum(1, keepdims=True)
 
 
+def _arguments(x: Tensor) -> Tensor:
+    """Places and values of extrema along each dimension, as constants: the gradient of the values is refused."""
+    most, least = ops.argmax(x, -1).astype(ms.float32), ops.argmin(x, 1).astype(ms.float32)
+    high, low = ops.stop_gradient(ops.max(x, 1)[0]), ops.stop_gradient(ops.min(x, -1)[0])
+    return ops.cat((x.sum(-1) * (most + 1 + low), x.sum(1) * (least + high)), 1)
+
+
 def _halves(self: Any, x: Tensor) -> Any:
     low = ops.matmul(x.astype(ms.float16), self.w.astype(ms.float16)) + self.b.astype(ms.float16)
     return ops.matmul(ops.tanh(low), ops.transpose(self.v.astype(ms.float16), (1, 0))).astype(ms.float32)
@@ -177,6 +184,8 @@ CASES: dict[str, Case] = {
     "moves_batch_is_time": branches(_slices, _permutes, _parts, _repeats, shape=(3, 4), batch=3),
     "reductions": branches(_reductions, _softmaxes, _picks, shape=(3, 4)),
     "reductions_batch_is_width": branches(_reductions, _softmaxes, shape=(3, 4), batch=4),
+    "arguments": branches(_arguments, shape=(3, 4)),
+    "arguments_batch_is_width": branches(_arguments, shape=(3, 4), batch=4),
     "weights_of_parameters": Case(ReducedWeights, rows(5, 4)),
     "frozen": Case(_frozen, rows(5, 4), public=("0.weight", "0.bias")),
     # Half precision keeps 11 bits: the reference rounds each product to 5e-4, the step only its operands.

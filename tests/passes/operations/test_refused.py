@@ -90,6 +90,14 @@ def _maximum(self: Any, y: Tensor) -> Any:
     return y - ops.amax(y, 0)
 
 
+def _place_of_maximum(self: Any, y: Tensor) -> Any:
+    return y * ops.argmax(y, 0).astype(ms.float32)
+
+
+def _maximum_with_place(self: Any, y: Tensor) -> Any:
+    return y - ops.max(y, 0, keepdims=True)[0]
+
+
 def _mean(self: Any, y: Tensor) -> Any:
     return y - y.mean(0, keep_dims=True)
 
@@ -210,6 +218,8 @@ MIXING: dict[str, tuple[Callable[..., Any], str, dict[str, nn.Cell]]] = {
     "outer_sum": (_outer_sum, APART, {}),
     "transposed_sum": (_transposed_sum, APART, {}),
     "maximum": (_maximum, "reduces over the examples", {}),
+    "place_of_maximum": (_place_of_maximum, "reduces over the examples", {}),
+    "maximum_with_place": (_maximum_with_place, "reduces over the examples", {}),
     "mean": (_mean, "reduces over the examples", {}),
     "sum": (_sum, "sum over examples", {}),
     "mask": (_mask_of_batch, "not linear in a sum over examples", {}),
