@@ -14,6 +14,7 @@ from mindveil.runtime.lipdp.callbacks import DP_Accountant
 from mindveil.runtime.lipdp.centering import DP_LayerCentering
 from mindveil.runtime.lipdp.convolution import DP_QuickSpectralConv2D, DP_SpectralConv2D
 from mindveil.runtime.lipdp.dense import DP_QuickFrobeniusDense, DP_QuickSpectralDense, DP_SpectralDense
+from mindveil.runtime.lipdp.loading import load_and_prepare_data
 from mindveil.runtime.lipdp.losses import (
     DP_KCosineSimilarity,
     DP_Loss,
@@ -105,6 +106,7 @@ __all__ = [
     "get_max_epochs",
     "get_noise_multiplier_coefs",
     "global_noisify",
+    "load_and_prepare_data",
     "local_noisify",
     "make_residuals",
     "mlp_mixer",

@@ -44,12 +44,15 @@ def get_colorspace_function(colorspace: str | None) -> Both:
     """A function of a batch of images ``[B, 3, H, W]`` with values in [0, 1], and labels.
 
     Args:
-        colorspace: ``RGB``, ``RGB_STANDARDIZED``, ``YIQ``, ``YUV``, ``GRAYSCALE``, or None.
+        colorspace: ``RGB``, ``RGB_STANDARDIZED``, ``HSV`` (all three in [0, 1]), ``YIQ``, ``YUV``, ``GRAYSCALE``, or
+            None.
 
     Raises:
         ValueError: there is no such colour space here.
     """
     name = "RGB" if colorspace is None else colorspace.upper()
+    if name == "HSV":
+        return lambda x, y: (_hsv(x), y)
     matrices = {"YIQ": _YIQ, "YUV": _YUV, "GRAYSCALE": _GRAY}
     if name == "RGB":
         return lambda x, y: (x, y)
@@ -58,7 +61,7 @@ def get_colorspace_function(colorspace: str | None) -> Both:
         return lambda x, y: ((x - mean) / deviation, y)
     if name not in matrices:
         raise ValueError(
-            f"colorspace is {colorspace!r}, and must be one of RGB, RGB_STANDARDIZED, {', '.join(matrices)}"
+            f"colorspace is {colorspace!r}, and must be one of RGB, RGB_STANDARDIZED, HSV, {', '.join(matrices)}"
         )
     matrix = np.array(matrices[name], np.float32)
     return lambda x, y: (np.einsum("kc,bchw->bkhw", matrix, x), y)
@@ -103,6 +106,22 @@ class AugmultConfig:
 def default_augmult_config(multiplicity: int) -> AugmultConfig:
     """Crops and mirror images, ``multiplicity`` views of each example."""
     return AugmultConfig(multiplicity)
+
+
+def _hsv(x: Array) -> Array:
+    """Hue, saturation and value, by the hexagon model; the hue of a gray is 0, its saturation too."""
+    red, green, blue = x[:, 0], x[:, 1], x[:, 2]
+    value = x.max(1)
+    spread = value - x.min(1)
+    step = np.where(spread > 0, spread, 1)
+    sixth = np.select(
+        [value == red, value == green],
+        [(green - blue) / step, 2 + (blue - red) / step],
+        4 + (red - green) / step,
+    )
+    hue = np.where(spread > 0, sixth / 6 % 1, 0)
+    saturation = spread / np.where(value > 0, value, 1)
+    return np.asarray(np.stack([hue, saturation, value], 1), np.float32)
 
 
 def _norms(x: Array) -> NDArray[np.float64]:

@@ -82,25 +82,6 @@ def test_views_of_an_example_share_its_weight() -> None:
     assert lipdp.AugmultConfig(0).apply(images, labels)[0].shape == images.shape
 
 
-def test_input_bounds_hold_and_small_examples_stay() -> None:
-    x = np.stack([np.full(4, 3.0), np.full(4, 0.1), np.zeros(4)]).astype(np.float32)
-    clip, value = lipdp.bound_clip_value(1.0)
-    clipped, normalised = clip(x, x)[0], lipdp.bound_normalize()[0](x, x)[0]
-    assert value == 1.0
-    np.testing.assert_allclose(np.linalg.norm(clipped, axis=1), [1, 0.2, 0], rtol=1e-6)
-    np.testing.assert_allclose(np.linalg.norm(normalised, axis=1), [1, 1, 0], rtol=1e-6)
-
-
-def test_colour_spaces_are_linear_maps_of_the_channels() -> None:
-    gray = np.full((1, 3, 2, 2), 0.5, np.float32)
-    for name in ("YIQ", "YUV"):
-        luma = lipdp.get_colorspace_function(name)(gray, gray)[0]
-        np.testing.assert_allclose(luma[0, :, 0, 0], [0.5, 0, 0], atol=1e-6)
-    assert lipdp.get_colorspace_function("grayscale")(gray, gray)[0].shape == (1, 1, 2, 2)
-    with pytest.raises(ValueError, match="must be one of RGB"):
-        lipdp.get_colorspace_function("LAB")
-
-
 @pytest.mark.parametrize("views", [1, 4])
 def test_views_of_one_example_stay_within_the_bound_of_one(views: int) -> None:
     made = model("fixed")
