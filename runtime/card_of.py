@@ -42,7 +42,7 @@ def card_of(step: Readings, delta: float, controls: Controls | None, trace: Sequ
         neighbouring="add_or_remove_one",
         sampling=f"Poisson, rate {policy.sampling_rate:.6g}",
         event=accountant.event_to_json(step.events),
-        clip_norm=controls.value("mindveil.clip_norm"),
+        clip_norm=controls.bound,
         noise_multiplier=controls.value("mindveil.noise_multiplier"),
         sampling_rate=policy.sampling_rate,
         dataset_size=policy.dataset_size,

@@ -28,10 +28,11 @@ class Controls:
 
     Args:
         trained: names of the parameters that the step trains.
+        loss_scale: what every gradient is multiplied by, and so the norm that it is clipped to.
     """
 
-    def __init__(self, policy: PrivatePolicy, trained: Sequence[str]) -> None:
-        self.policy = policy
+    def __init__(self, policy: PrivatePolicy, trained: Sequence[str], loss_scale: float = 1.0) -> None:
+        self.policy, self._scale = policy, loss_scale
         generator_of(policy)  # refuses what no device can do, before anything is compiled
         self._slots = [SECRET_SLOT, SECRET_SLOT]
         if policy.noise_seed is not None:
@@ -79,7 +80,7 @@ class Controls:
         clip_norm = value_at(self._bound(swept), step, "clip_norm")
         if clip_norm == 0:
             raise ValueError(f"clip_norm is 0 at step {step}, and must be positive")
-        self._put("clip_norm", clip_norm)
+        self._put("clip_norm", clip_norm * self._scale)
         self._put("noise_multiplier", value_at(self.policy.noise_multiplier, step, "noise_multiplier"))
         for name, share in (swept.shares if swept else {}).items():
             self._put(SHARE + name, share)
@@ -93,6 +94,11 @@ class Controls:
         if swept is None:
             raise ValueError("the step has no bound yet: it is compiled before it runs")
         return swept.norm
+
+    @property
+    def bound(self) -> float:
+        """What one example's gradient is held to, as it is without a loss scale."""
+        return self.value(_PREFIX + "clip_norm") / self._scale
 
     def value(self, name: str) -> float:
         """What the Parameter called ``name`` in the graph holds now."""

@@ -16,7 +16,7 @@ from mindveil.passes.pipeline import Compiled
 from mindveil.runtime.bound_marker import marking
 from mindveil.runtime.controls import Controls
 from mindveil.runtime.guard import Guard, kernels_work
-from mindveil.runtime.kinds import Policy, by_kind
+from mindveil.runtime.kinds import Policy, PrivatePolicy, by_kind
 from mindveil.runtime.lipschitz import LipschitzDP, Sensitivity, sensitivity
 from mindveil.runtime.losses import LossFn, example_losses
 from mindveil.runtime.pending import Pending
@@ -51,8 +51,8 @@ class PrivateStep(Readings):
         network: any Cell; it is put into training mode.
         loss_fn: a loss Cell, or a function of (outputs, labels) that returns one loss for each example, their mean or
             their sum.
-        optimizer: any optimizer Cell over trained parameters of the network, with ``loss_scale`` 1: the step owns the
-            scale of the loss.
+        optimizer: any optimizer Cell over trained parameters of the network. The loss is multiplied by its
+            ``loss_scale`` before it is differentiated; clip norm and noise are scaled alike.
         policies: `DPSGD` or `LipschitzDP`, `Suppression`, one of each, or none for ordinary training. Masks act on
             each example's gradient before it is clipped, and on the noisy one, whatever the order.
         ledger: where the spent budget is written, before each update; without one the events are kept in memory only.
@@ -62,7 +62,8 @@ class PrivateStep(Readings):
 
     Raises:
         PluginError: policies are given, but the passes cannot be built on this machine.
-        ValueError: the optimizer divides by a loss scale that nothing multiplied by.
+        ValueError: the optimizer's loss scale is no positive number, or is not 1 beside an adaptive clip norm
+            or `LipschitzDP`, which knows single precision only.
     """
 
     def __init__(
@@ -76,12 +77,8 @@ class PrivateStep(Readings):
         lower: bool = False,
     ) -> None:
         super().__init__(auto_prefix=False)
-        scale = float(getattr(optimizer, "loss_scale", 1.0))
-        if scale != 1:
-            raise ValueError(
-                f"the optimizer has loss_scale={scale}, and the step owns the scale of the loss: leave it at 1"
-            )
         self.dpsgd, masked = by_kind(policies)
+        self._scale = _loss_scale(optimizer, self.dpsgd)
         self.network = network.set_train()
         self.optimizer = optimizer
         self.ledger = ledger
@@ -95,7 +92,8 @@ class PrivateStep(Readings):
         self._rows = Rows(self.dpsgd.rows_together if self.dpsgd else 1)
         self._losses = self._rows.losses(example_losses(loss_fn))
         self._masks = Masks(masked, optimizer.parameters) if masked else None
-        self._controls = Controls(self.dpsgd, [p.name for p in optimizer.parameters]) if self.dpsgd else None
+        names = [p.name for p in optimizer.parameters]
+        self._controls = Controls(self.dpsgd, names, self._scale) if self.dpsgd else None
         self.mask_parameters = ParameterTuple(self._masks.saved) if self._masks else ()
         self._pending = Pending(optimizer.parameters)
         self._guards: dict[Kind, Guard] = {}
@@ -118,6 +116,7 @@ class PrivateStep(Readings):
                 tuple(masks.values()),
                 sums,
                 self.private,
+                self._scale,
             )
             names = {"parameters": [p.name for p in parameters], "controls": list(controls), "masked": list(masks)}
             marked = self.private or self._masks is not None or self._lower
@@ -238,3 +237,12 @@ class PrivateStep(Readings):
             )
         count_noise = None if count is None else controls.value(count.noise_multiplier)
         self.released.append(gradients.sampling_rate, noise, count_noise, self._rows.together)
+
+
+def _loss_scale(optimizer: nn.Cell, policy: PrivatePolicy | None) -> float:
+    scale = float(getattr(optimizer, "loss_scale", 1.0))
+    if not 0 < scale < float("inf"):
+        raise ValueError(f"the optimizer has loss_scale={scale}, and it must be positive and finite")
+    if scale != 1 and policy is not None and (policy.adaptive or isinstance(policy, LipschitzDP)):
+        raise ValueError(f"the optimizer has loss_scale={scale}; an adaptive clip norm and LipschitzDP need 1")
+    return scale

@@ -21,7 +21,11 @@ Kind = Literal["update", "add", "finish"]
 
 @dataclass(frozen=True)
 class Parts:
-    """What the cells of one training step share."""
+    """What the cells of one training step share.
+
+    Attributes:
+        loss_scale: what the loss is multiplied by before it is differentiated, and the optimizer divides by.
+    """
 
     network: nn.Cell
     losses: LossFn
@@ -30,6 +34,7 @@ class Parts:
     masks: tuple[Parameter, ...]
     sums: tuple[Parameter, ...]
     private: bool
+    loss_scale: float = 1.0
 
 
 class StepCell(nn.Cell):
@@ -41,6 +46,7 @@ class StepCell(nn.Cell):
         self.losses = parts.losses
         self.optimizer = parts.optimizer
         self.private = parts.private
+        self.scale = Tensor(parts.loss_scale, ms.float32) if parts.loss_scale != 1 else None
         self.kind = kind
         self.marker = marker
         self.controls = _tuple(parts.controls)
@@ -51,9 +57,12 @@ class StepCell(nn.Cell):
     def forward(self, images: Tensor, labels: Tensor, weights: Tensor) -> tuple[Tensor, Tensor]:
         """What is differentiated, and the loss of each example."""
         losses = self.losses(self.network(images), labels)
-        if self.private:  # the weights belong to the clip factors: a gradient must be a plain sum over examples
-            return _SUM(losses), losses
-        return _SUM(losses * weights) / _MAXIMUM(_SUM(weights), 1.0), losses
+        total = _SUM(losses)  # the weights belong to the clip factors: a gradient must be a plain sum over examples
+        if not self.private:
+            total = _SUM(losses * weights) / _MAXIMUM(_SUM(weights), 1.0)
+        if self.scale is not None:
+            total = total * self.scale
+        return total, losses
 
     def construct(self, images: Tensor, labels: Tensor, weights: Tensor) -> tuple[Tensor, Tensor]:
         """The loss of the real examples (its sum where more batches follow), and how many had no finite gradient."""

@@ -252,9 +252,3 @@ def test_the_card_says_when_a_guarantee_means_little(digits: ImageData) -> None:
     doubts = " ".join(step.card(delta=0.1).warnings)
     assert "at least 1 / 40 records" in doubts
     assert "means nothing" in doubts
-
-
-def test_an_optimizer_that_divides_by_a_loss_scale_is_refused() -> None:
-    network = nn.Dense(3, 2)
-    with pytest.raises(ValueError, match=r"loss_scale=1024\.0"):
-        PrivateStep(network, LOSS, nn.SGD(network.trainable_params(), 0.1, loss_scale=1024.0))
