@@ -31,6 +31,17 @@ class Between(nn.Cell):
         return self.function(self, self.first(x))
 
 
+class MeanLoss(nn.Cell):
+    """A loss whose kernel takes the mean over the batch."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.loss = ops.SparseSoftmaxCrossEntropyWithLogits()
+
+    def construct(self, y: Tensor, labels: Tensor) -> Tensor:
+        return self.loss(y, labels)
+
+
 def refusal(build: Callable[[], nn.Cell], x: Any, loss: Any = None, labels: Any = None) -> str:
     """The message of the step's refusal; nothing was updated."""
     ms.set_seed(1)
@@ -96,6 +107,10 @@ def _place_of_maximum(self: Any, y: Tensor) -> Any:
 
 def _maximum_with_place(self: Any, y: Tensor) -> Any:
     return y - ops.max(y, 0, keepdims=True)[0]
+
+
+def _mean_loss(self: Any, y: Tensor) -> Any:
+    return y * self.loss(y, ops.zeros((4,), ms.int32))
 
 
 def _mean(self: Any, y: Tensor) -> Any:
@@ -220,6 +235,7 @@ MIXING: dict[str, tuple[Callable[..., Any], str, dict[str, nn.Cell]]] = {
     "maximum": (_maximum, "reduces over the examples", {}),
     "place_of_maximum": (_place_of_maximum, "reduces over the examples", {}),
     "maximum_with_place": (_maximum_with_place, "reduces over the examples", {}),
+    "mean_loss": (_mean_loss, "inside its kernel", {"loss": MeanLoss()}),
     "mean": (_mean, "reduces over the examples", {}),
     "sum": (_sum, "sum over examples", {}),
     "mask": (_mask_of_batch, "not linear in a sum over examples", {}),
