@@ -6,6 +6,7 @@ import os
 import subprocess
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 
 import mindspore as ms
 import numpy as np
@@ -92,6 +93,13 @@ def test_a_graph_that_the_passes_did_not_see_does_not_run(monkeypatch: pytest.Mo
     with pytest.raises((PrivacyError, RuntimeError), match=r"without calling the graph passes|MindveilStep"):
         step(rows, rows)
     np.testing.assert_array_equal(network.weight.asnumpy(), before)
+
+
+def test_a_compilation_that_the_passes_never_approved_is_refused() -> None:
+    guard = private_step(nn.Dense(3, 3))._guard("update")
+    object.__setattr__(guard, "cell", SimpleNamespace(compile=lambda *batch: None, current_phase="another"))
+    with pytest.raises(PrivacyError, match="without calling the graph passes"):
+        guard.prepare(Tensor(np.ones((4, 3), np.float32)))
 
 
 def test_a_marker_of_no_known_step_is_refused() -> None:

@@ -13,7 +13,7 @@ from mindspore import nn
 from mindveil.passes.average import Average
 from mindveil.passes.clip import Clip
 from mindveil.passes.edits import Builder
-from mindveil.passes.graph import StepGraph, TensorType
+from mindveil.passes.graph import Node, StepGraph, TensorType
 from mindveil.passes.infer import Declared, Typed, infer
 from mindveil.passes.marker import read_marker, with_gradients
 from mindveil.passes.mask import Mask
@@ -96,7 +96,8 @@ def vouched(typed: Typed, build: Builder) -> dict[str, int]:
     build.stamp(joined, typed.types[first])
     part = build.op("Slice", [joined, build.ints([0]), build.ints([size - 4])], TensorType((size - 4,), "Float32"))
     build.stamp(part, typed.types[first])
-    return {**marker.gradients, next(iter(marker.gradients)): build.reshape(part, typed.graph[first].shape)}
+    whole = build.stamp(build.reshape(part, typed.graph[first].shape), typed.types[first])
+    return {**marker.gradients, next(iter(marker.gradients)): whole}
 
 
 def test_gradients_stay_unbounded_sums_behind_the_marker(graph: Graph) -> None:
@@ -132,6 +133,30 @@ def test_the_passes_in_their_order_are_private(graph: Graph) -> None:
 def test_other_passes_or_another_order_are_refused(graph: Graph, passes: list[GraphPass], message: str) -> None:
     with pytest.raises(PrivacyError, match=message):
         ran(graph, *passes)
+
+
+def test_a_step_with_sub_graphs_is_refused(graph: Graph) -> None:
+    with pytest.raises(PrivacyError, match=r"the step calls 1 sub-graph\(s\)"):
+        ran((replace(graph[0], subgraphs=("a loop",)), graph[1]), Clip(), Noise(RATE))
+
+
+def test_inputs_of_other_sizes_are_refused(graph: Graph) -> None:
+    data = graph[0].data[0]
+    other = graph[0].with_nodes({data.id: replace(data, type=TensorType((5, *data.shape[1:]), data.type.dtype))})
+    with pytest.raises(PrivacyError, match="every input needs the examples in axis 0"):
+        ran((other, graph[1]), Clip(), Noise(RATE))
+
+
+def test_a_large_constant_could_hold_data_and_small_or_uniform_ones_could_not(graph: Graph) -> None:
+    many = Node(9999, "value", TensorType((1000,), "Float32"), value="a tensor", uniform=False)
+    for node, kind in (
+        (many, Mixed),
+        (replace(many, uniform=True), Public),
+        (replace(many, type=TensorType((64,), "Float32")), Public),
+    ):
+        reader = Node(10000, "op", TensorType((), "Float32"), "Depend", (graph[0].output, node.id))
+        extended = replace(graph[0].with_nodes({node.id: node, reader.id: reader}), output=reader.id)
+        assert isinstance(infer(extended, graph[1]).types[node.id], kind)
 
 
 def test_a_random_operation_that_a_pass_loses_is_missed(graph: Graph) -> None:

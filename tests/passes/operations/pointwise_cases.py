@@ -157,6 +157,25 @@ class ReducedWeights(nn.Cell):
         )
 
 
+class StackedWeights(nn.Cell):
+    """Weights taken apart, put together and rounded behind a product, so that each move meets its gradient."""
+
+    def __init__(self, half: bool) -> None:
+        super().__init__()
+        self.half = half
+        rng = np.random.default_rng(9)
+        for name, shape in (("t", (2, 4, 3)), ("g", (2, 4, 3)), ("p", (2, 3)), ("q", (4, 1))):
+            setattr(self, name, Parameter(Tensor(rng.normal(size=shape).astype(np.float32)), name=name))
+
+    def construct(self, x: Tensor) -> Tensor:
+        a, b = ops.unbind(self.t * self.g, 0)
+        joined = ops.cat((self.p * 3.0, self.p * self.p), 0)
+        weight = (a - b) * self.q + joined
+        if self.half:
+            return ops.matmul(x.astype(ms.float16), (weight * self.q).astype(ms.float16)).astype(ms.float32)
+        return ops.matmul(x, weight)
+
+
 CASES: dict[str, Case] = {
     "activations": branches(
         ops.relu,
@@ -187,6 +206,8 @@ CASES: dict[str, Case] = {
     "arguments": branches(_arguments, shape=(3, 4)),
     "arguments_batch_is_width": branches(_arguments, shape=(3, 4), batch=4),
     "weights_of_parameters": Case(ReducedWeights, rows(5, 4)),
+    "stacked_weights": Case(lambda: StackedWeights(half=False), rows(5, 4)),
+    "stacked_weights_in_half_precision": Case(lambda: StackedWeights(half=True), rows(5, 4), tolerance=3e-3),
     "frozen": Case(_frozen, rows(5, 4), public=("0.weight", "0.bias")),
     # Half precision keeps 11 bits: the reference rounds each product to 5e-4, the step only its operands.
     "half_precision": Case(lambda: Lambda(_halves, w=(4, 3), v=(2, 3), b=(3,)), rows(5, 4), tolerance=3e-3),
