@@ -163,6 +163,7 @@ class StackedWeights(nn.Cell):
     def __init__(self, half: bool) -> None:
         super().__init__()
         self.half = half
+        self.pad = ops.Pad(((1, 1), (0, 0)))
         rng = np.random.default_rng(9)
         for name, shape in (("t", (2, 4, 3)), ("g", (2, 4, 3)), ("p", (2, 3)), ("q", (4, 1))):
             setattr(self, name, Parameter(Tensor(rng.normal(size=shape).astype(np.float32)), name=name))
@@ -170,7 +171,7 @@ class StackedWeights(nn.Cell):
     def construct(self, x: Tensor) -> Tensor:
         a, b = ops.unbind(self.t * self.g, 0)
         joined = ops.cat((self.p * 3.0, self.p * self.p), 0)
-        weight = (a - b) * self.q + joined
+        weight = (a - b) * self.q + joined + self.pad(self.p * 2.0)
         if self.half:
             return ops.matmul(x.astype(ms.float16), (weight * self.q).astype(ms.float16)).astype(ms.float32)
         return ops.matmul(x, weight)
