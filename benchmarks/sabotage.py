@@ -20,13 +20,14 @@ ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT / "tests" / "passes"))
 
 from sabotages.source_lines import broken_lines  # noqa: E402  the tests must be found first
-from sabotages.table_rules import broken_rules  # noqa: E402
+from sabotages.table_rules import KINDS, broken_rules  # noqa: E402
 
 
 def main() -> None:
     """Reads the options, breaks, prints."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--what", nargs="+", default=["rules", "lines"], choices=["rules", "lines"])
+    parser.add_argument("--kinds", nargs="+", default=list(KINDS), choices=list(KINDS), help="of rules of the table")
     options = parser.parse_args()
     os.chdir(ROOT)
     print("python benchmarks/sabotage.py", *sys.argv[1:])
@@ -34,7 +35,7 @@ def main() -> None:
     warnings.simplefilter("ignore")
     begin, unnoticed, total = time.perf_counter(), 0, 0
     if "rules" in options.what:
-        for found in broken_rules():
+        for found in broken_rules(options.kinds):
             total, unnoticed = total + 1, unnoticed + (not found.noticed)
             shown = found.operations[0] + (
                 f" and {len(found.operations) - 1} more" if len(found.operations) > 1 else ""
