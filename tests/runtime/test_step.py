@@ -252,3 +252,23 @@ def test_the_card_says_when_a_guarantee_means_little(digits: ImageData) -> None:
     doubts = " ".join(step.card(delta=0.1).warnings)
     assert "at least 1 / 40 records" in doubts
     assert "means nothing" in doubts
+
+
+@pytest.mark.filterwarnings("ignore:noise_multiplier is 0:mindveil.accountant.PrivacyWarning")
+def test_the_graph_itself_holds_weights_between_0_and_1(digits: ImageData) -> None:
+    """The step refuses other weights before; what reaches the graph in another way can still not exceed the bound."""
+    moved = []
+    for weights in ([1.0, 1.0, 0.0], [7.0, 1.0, -3.0]):
+        network = LeNet5()
+        for p in network.get_parameters():
+            p.set_data(Tensor(np.random.default_rng(1).normal(0, 0.1, p.shape).astype(np.float32)))
+        step = PrivateStep(network, LOSS, nn.SGD(network.trainable_params(), 1.0), [without_noise(clip_norm=0.5)])
+        guard, controls = step._guard("update"), step._controls
+        assert controls is not None
+        controls.set(0)
+        batch = Tensor(digits.train_images[:3]), Tensor(digits.train_labels[:3]), Tensor(np.array(weights, np.float32))
+        guard.prepare(*batch)
+        guard.run(*batch)
+        moved.append(parameters_of(network))
+    for wanted, found in zip(*moved, strict=True):
+        np.testing.assert_array_equal(found, wanted)
