@@ -27,6 +27,8 @@ def free_port() -> str:
 
 def run(command: list[str]) -> None:
     environment = {name: value for name, value in os.environ.items() if not name.startswith("MS_")}
+    # msrun starts the ``python`` that comes first, which must be the one of these tests.
+    environment["PATH"] = f"{Path(sys.executable).parent}{os.pathsep}{environment.get('PATH', '')}"
     done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=500)
     assert done.returncode == 0, done.stdout[-2000:] + done.stderr[-4000:]
 
