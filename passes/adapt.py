@@ -20,9 +20,10 @@ Rule = Literal["geometric", "linear"]
 
 @dataclass(frozen=True, slots=True)
 class NoiseCount:
-    """``count + N(0, count_noise^2)``, in the place of the count."""
+    """``count + N(0, count_noise^2)``, in the place of the count; ``workers`` and ``generator`` as for `Noise`."""
 
     sampling_rate: float
+    workers: int = 1
     generator: Generator = "kernel"
     name: str = "count"
 
@@ -40,7 +41,7 @@ class NoiseCount:
             controls["count_bound"],
             controls["count_key"],
             [count],
-            typed.batch,
+            typed.batch * self.workers,
             self.sampling_rate,
             "count",
             self.generator,

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from mindveil.passes.edits import Builder
 from mindveil.passes.graph import StepGraph
 from mindveil.passes.infer import Typed
-from mindveil.passes.marker import read_marker, with_gradients
+from mindveil.passes.marker import Marker, each_gradient
 
 __all__ = ["Average"]
 
@@ -20,7 +20,7 @@ class Average:
     name: str = "average"
 
     def __call__(self, typed: Typed) -> StepGraph:
-        marker = read_marker(typed.graph)
-        build = Builder(typed.graph)
-        factor = build.scalar(1.0 / self.denominator)
-        return with_gradients(build, marker, {n: build.binary("Mul", g, factor) for n, g in marker.gradients.items()})
+        def divided(build: Builder, marker: Marker, name: str) -> int:
+            return build.binary("Mul", marker.gradients[name], build.scalar(1.0 / self.denominator))
+
+        return each_gradient(typed.graph, divided)

@@ -8,7 +8,7 @@ from mindveil.passes.clip import usable_weights
 from mindveil.passes.edits import Builder
 from mindveil.passes.graph import StepGraph
 from mindveil.passes.infer import Typed, where
-from mindveil.passes.marker import read_marker, with_gradients
+from mindveil.passes.marker import Marker, each_gradient, read_marker, with_gradients
 from mindveil.passes.norms import Norm
 from mindveil.passes.operations.stated import STATEMENT
 from mindveil.passes.privacy import Bounded, PrivacyError, Public, Released, Summed
@@ -78,13 +78,11 @@ class ShareNoise:
     name: str = "share"
 
     def __call__(self, typed: Typed) -> StepGraph:
-        marker = read_marker(typed.graph)
-        build = Builder(typed.graph)
-        gradients = {
-            name: build.binary("Mul", g, marker.controls[SHARE + name]) if isinstance(typed.types[g], Released) else g
-            for name, g in marker.gradients.items()
-        }
-        return with_gradients(build, marker, gradients)
+        def shared(build: Builder, marker: Marker, name: str) -> int:
+            g = marker.gradients[name]
+            return build.binary("Mul", g, marker.controls[SHARE + name]) if isinstance(typed.types[g], Released) else g
+
+        return each_gradient(typed.graph, shared)
 
 
 def _without_statements(build: Builder) -> StepGraph:

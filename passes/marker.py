@@ -2,13 +2,22 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from mindveil.passes.edits import Builder
 from mindveil.passes.graph import Node, StepGraph
 from mindveil.passes.privacy import PrivacyError
 
-__all__ = ["Marker", "read_marker", "remove_marker", "with_count", "with_gradients", "with_not_finite"]
+__all__ = [
+    "Marker",
+    "each_gradient",
+    "read_marker",
+    "remove_marker",
+    "with_count",
+    "with_gradients",
+    "with_not_finite",
+]
 
 #: Where the marker carries the count of unclipped examples, if there is one.
 COUNT = 5
@@ -69,6 +78,12 @@ def with_gradients(build: Builder, marker: Marker, gradients: dict[str, int]) ->
     for position, name in enumerate(marker.gradients):
         build.rewire(group, position, gradients[name])
     return build.graph
+
+
+def each_gradient(graph: StepGraph, change: Callable[[Builder, Marker, str], int]) -> StepGraph:
+    """The graph in which ``change`` says, by the name of its parameter, what stands for each gradient."""
+    marker, build = read_marker(graph), Builder(graph)
+    return with_gradients(build, marker, {name: change(build, marker, name) for name in marker.gradients})
 
 
 def with_count(build: Builder, marker: Marker, count: int) -> StepGraph:

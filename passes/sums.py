@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from mindveil.passes.edits import Builder
 from mindveil.passes.graph import StepGraph
 from mindveil.passes.infer import Typed
-from mindveil.passes.marker import read_marker, with_gradients
+from mindveil.passes.marker import Marker, each_gradient
 from mindveil.passes.privacy import Bounded
 
 __all__ = ["AddSums"]
@@ -20,11 +20,11 @@ class AddSums:
     name: str = "sums"
 
     def __call__(self, typed: Typed) -> StepGraph:
-        marker = read_marker(typed.graph)
-        build = Builder(typed.graph)
-        gradients = dict(marker.gradients)
-        for name, g in marker.gradients.items():
+        def added(build: Builder, marker: Marker, name: str) -> int:
+            g = marker.gradients[name]
             bound = typed.types[g]
-            if isinstance(bound, Bounded):
-                gradients[name] = build.stamp(build.binary("Add", g, marker.accumulators[name]), bound)
-        return with_gradients(build, marker, gradients)
+            if not isinstance(bound, Bounded):
+                return g
+            return build.stamp(build.binary("Add", g, marker.accumulators[name]), bound)
+
+        return each_gradient(typed.graph, added)

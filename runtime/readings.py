@@ -15,6 +15,7 @@ from mindveil.runtime.card_of import card_of
 from mindveil.runtime.controls import Controls
 from mindveil.runtime.guard import Guard
 from mindveil.runtime.kinds import PrivatePolicy
+from mindveil.runtime.lipschitz import Sensitivity
 from mindveil.runtime.released import Released
 from mindveil.runtime.step_cell import Kind
 from mindveil.runtime.suppress import Masks
@@ -28,6 +29,7 @@ class Readings(nn.Cell):
     Attributes:
         dpsgd: the policy for gradients, None for a step without one.
         steps_done: updates so far.
+        swept: what one example adds to the sum under `LipschitzDP`, of the last step.
         not_finite: examples so far whose gradient was not finite, so that a clipping step left them out. Not released:
             it is counted from the examples without noise, and must not leave the trainer's console.
     """
@@ -37,6 +39,7 @@ class Readings(nn.Cell):
     released: Released
     steps_done: int
     not_finite: int
+    swept: Sensitivity | None
     _controls: Controls | None
     _guards: dict[Kind, Guard]
     _masks: Masks | None

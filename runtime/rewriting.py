@@ -62,7 +62,7 @@ def _releasing(policy: PrivatePolicy, group: str | None) -> list[GraphPass]:
     passes: list[GraphPass] = [SumOverWorkers(group)] if group else []
     generator = generator_of(policy)
     passes.append(Noise(policy.sampling_rate, policy.workers, generator))
-    passes += [NoiseCount(policy.sampling_rate, generator)] if policy.adaptive else []
+    passes += [NoiseCount(policy.sampling_rate, policy.workers, generator)] if policy.adaptive else []
     passes += [ShareNoise()] if shared(policy) else []
     return [*passes, FromFirstWorker(group)] if group else passes
 

@@ -38,7 +38,7 @@ class Rows:
         Raises:
             ValueError: weights are not 0 or one share, or rows do not make whole groups.
         """
-        rows, given = len(images), _weights(weights, len(images))
+        rows, given = len(images), _weights(weights, len(images), shares=self.together == 1)
         if self.together == 1:
             return _tensor(images), _tensor(labels), Tensor(given)
         if rows % self.together != 0:
@@ -82,14 +82,14 @@ def _tensor(rows: Any) -> Tensor:
     return rows if isinstance(rows, Tensor) else Tensor(np.ascontiguousarray(rows))
 
 
-def _weights(weights: Any, rows: int) -> NDArray[np.float32]:
+def _weights(weights: Any, rows: int, *, shares: bool) -> NDArray[np.float32]:
     if weights is None:
         return np.ones(rows, np.float32)
     values = np.asarray(weights.asnumpy() if isinstance(weights, Tensor) else weights, np.float32)
-    share = float(values.max(initial=0)) or 1.0
+    share = (float(values.max(initial=0)) or 1.0) if shares else 1.0
     if values.shape != (rows,) or not 0 < share <= 1 or not ((values == 0) | (values == share)).all():
         raise ValueError(
-            f"weights must be 0, or one share in (0, 1] that is the same for all (1, or one over the views of a "
-            f"record), for each of the {rows} rows; got shape {values.shape}: {values[:8]}"
+            f"weights must be 0 or 1 for each of the {rows} rows, or 0 and one share below 1 that is the same for all "
+            f"(one over the views of a record); got shape {values.shape}: {values[:8]}"
         )
     return values

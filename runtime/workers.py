@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cache
 from typing import Any
 from zlib import crc32
 
@@ -64,7 +65,7 @@ class Workers:
         for p in parameters if self.size > 1 else ():
             values = np.ascontiguousarray(p.asnumpy())
             padded = values.tobytes().ljust(-(-values.nbytes // 4) * 4, b"\0")
-            sent = _Broadcast(self.group)(Tensor(np.frombuffer(padded, np.int32))).asnumpy().tobytes()
+            sent = _broadcast(self.group)(Tensor(np.frombuffer(padded, np.int32))).asnumpy().tobytes()
             p.set_data(Tensor(np.frombuffer(sent[: values.nbytes], values.dtype).reshape(values.shape)))
 
     def agree(
@@ -98,7 +99,7 @@ class Workers:
             _short(b"".join(p.asnumpy().tobytes() for p in settings)),
             _short(np.ascontiguousarray(smallest).tobytes()),
         ]
-        gathered = _AllGather(self.group)(Tensor(np.array(mine, np.int32))).asnumpy()
+        gathered = _all_gather(self.group)(Tensor(np.array(mine, np.int32))).asnumpy()
         return np.asarray(gathered, np.int32).reshape(self.size, -1)
 
 
@@ -123,6 +124,18 @@ def _check(said: Words) -> None:
     for column, what in ((1, "numbers of steps or shapes of batches"), (2, "settings"), (3, "weights")):
         if len(set(said[:, column].tolist())) > 1:
             raise MismatchError(f"the workers have different {what}; start them from the same script and checkpoint")
+
+
+@cache
+def _broadcast(group: str | None) -> _Broadcast:
+    """One for the process: a new Cell would be compiled anew for every Parameter."""
+    return _Broadcast(group)
+
+
+@cache
+def _all_gather(group: str | None) -> _AllGather:
+    """One for the process: a new Cell would be compiled anew before every step."""
+    return _AllGather(group)
 
 
 class _Broadcast(nn.Cell):

@@ -8,6 +8,8 @@ import mindspore as ms
 import numpy as np
 from mindspore import Tensor, nn
 
+from mindveil.runtime.rows import Rows
+
 if TYPE_CHECKING:
     from mindveil.runtime.lipdp.model import DP_Model
 
@@ -19,8 +21,7 @@ class Sums:
 
     def __init__(self, model: DP_Model) -> None:
         self._model = model
-        parameters = [layer.parameter() for layer in model.layers_forward_order() if layer.has_parameters()]
-        self._gradients = _Gradients(model, model.loss, parameters)
+        self._gradients = _Gradients(model, model.loss, model.layer_parameters())
 
     def __call__(self, images: Any, labels: Any, weights: Any = None) -> tuple[Tensor, ...]:
         """
@@ -30,15 +31,12 @@ class Sums:
         Raises:
             ValueError: weights of another kind.
         """
-        x, y = _tensor(images), _tensor(labels)
+        x, y, given = Rows().batch(images, labels, weights)
+        shares = given.asnumpy()
         self._model.set_train(True)
-        given = np.ones(len(x), np.float32) if weights is None else np.asarray(_array(weights), np.float32)
-        share = float(given.max(initial=0)) or 1.0
-        if given.shape != (len(x),) or not np.isin(given, (0, share)).all() or not 0 < share <= 1:
-            raise ValueError("weights must hold 0, or one share in (0, 1] that is the same for all, for each example")
         # A share within would be clipped at the full clip value; outside it scales what one view adds.
-        gradients = self._gradients.compile_and_run(x, y, Tensor((given > 0).astype(np.float32)))
-        return tuple(g * share for g in gradients)
+        gradients = self._gradients.compile_and_run(x, y, Tensor((shares > 0).astype(np.float32)))
+        return tuple(g * float(shares.max(initial=0)) for g in gradients)
 
 
 class _Gradients(nn.Cell):
@@ -55,11 +53,3 @@ class _Gradients(nn.Cell):
     def forward(self, images: Tensor, labels: Tensor, weights: Tensor) -> Tensor:
         """What is differentiated."""
         return (self.loss(self.network(images), labels) * weights).sum()
-
-
-def _array(values: Any) -> Any:
-    return values.asnumpy() if isinstance(values, Tensor) else np.asarray(values)
-
-
-def _tensor(values: Any) -> Tensor:
-    return values if isinstance(values, Tensor) else Tensor(np.asarray(values))

@@ -85,6 +85,10 @@ class DP_Model(nn.Cell):
         """Last to first."""
         return list(self.layers)[::-1]
 
+    def layer_parameters(self) -> list[Any]:
+        """The layers' parameters, in forward order."""
+        return [layer.parameter() for layer in self.layers if layer.has_parameters()]
+
     def coefficients(self) -> dict[str, float]:
         """Parameter name -> its layer's ``nm_coef``, in forward order."""
         return {layer.parameter().name: float(layer.nm_coef) for layer in self.layers if layer.has_parameters()}

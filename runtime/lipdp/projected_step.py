@@ -33,12 +33,12 @@ class ProjectedStep(PrivateStep):
     """
 
     def __init__(self, model: DP_Model, ledger: Ledger | None = None) -> None:
-        parameters = [layer.parameter() for layer in model.layers_forward_order() if layer.has_parameters()]
+        parameters, layers = model.layer_parameters(), _owners(model)
         trained = {p.name for p in model.optimizer.parameters}
         if trained != {p.name for p in parameters}:
             raise ValueError(f"the optimizer trains {sorted(trained)}, and must train every parameter of the model")
-        super().__init__(model, model.loss, model.optimizer, [_policy(model)], ledger=ledger)
-        self._projected = parameters
+        super().__init__(model, model.loss, model.optimizer, [_policy(model, layers)], ledger=ledger)
+        self._projected, self._owners = parameters, layers
         self._settled: dict[str, NDArray[np.float32]] = {}
         self._sums: Sums | None = None
         self._shown: list[NDArray[np.float64]] = []
@@ -81,7 +81,7 @@ class ProjectedStep(PrivateStep):
             self._project()
 
     def _project(self) -> None:
-        for layer in owners(self.model):
+        for layer in self._owners:
             layer.project()
         self._settled = {p.name: p.asnumpy().copy() for p in self._projected}
 
@@ -102,17 +102,17 @@ class ProjectedStep(PrivateStep):
             self.model.report(p.name, noise * share / batch, swept.bounds[p.name] / batch, norm / batch)
 
 
-def owners(model: DP_Model) -> list[DPLayer]:
+def _owners(model: DP_Model) -> list[DPLayer]:
     """Layers that own a parameter, inside residual branches too."""
     return [cell for _, cell in model.cells_and_names() if isinstance(cell, DPLayer) and cell.guaranteed()]
 
 
-def _policy(model: DP_Model) -> LipschitzDP:
+def _policy(model: DP_Model, layers: list[DPLayer]) -> LipschitzDP:
     metadata = model.dataset_metadata
 
     def norms() -> dict[str, float]:
         found: dict[str, float] = {}
-        for layer in owners(model):
+        for layer in layers:
             found |= layer.certified() if model.norms == "current" else layer.guaranteed()
         return found
 

@@ -47,4 +47,4 @@ def elementwise(model: DP_Model, data: Any) -> Ratios:
 
 
 def _names(model: DP_Model) -> list[str]:
-    return [layer.parameter().name for layer in model.layers_forward_order() if layer.has_parameters()]
+    return [p.name for p in model.layer_parameters()]
