@@ -33,6 +33,8 @@ def test_rows_that_make_no_whole_groups_are_refused() -> None:
         Rows(3).batch(np.ones((6, 2)), np.ones(6), [1, 1, 1, 1, 0, 0])
     with pytest.raises(ValueError, match="weights must be 0 or 1 for each of the 6 rows"):
         Rows(3).batch(np.ones((6, 2)), np.ones(6), [1, 1, 0.5, 1, 0, 0])
+    with pytest.raises(ValueError, match="weights must be 0 or 1 for each of the 6 rows"):
+        Rows(3).batch(np.ones((6, 2)), np.ones(6), [0.5] * 6)  # shares are for views of single records
 
 
 def test_a_policy_says_how_many_rows_are_clipped_as_one() -> None:
