@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from math import hypot, inf, prod
 from typing import Literal
 
@@ -24,6 +24,8 @@ class Norm:
     parts: tuple[Norm, ...] = ()
     number: float = 0.0
     name: str = ""
+    #: What `_all` found: expressions are read again before every step, and never change.
+    _order: list[Norm] = field(default_factory=list, init=False, repr=False, compare=False)
 
     def names(self, kind: str) -> frozenset[str]:
         """The Parameters that occur in the expression in this way."""
@@ -55,8 +57,13 @@ class Norm:
                     found[id(node)] = hypot(*parts)
         return found[id(self)]
 
-    def _all(self) -> Iterator[Norm]:
+    def _all(self) -> Sequence[Norm]:
         """Every part once, before what it is a part of: branches that meet again are not counted twice."""
+        if not self._order:
+            self._order.extend(self._walk())
+        return self._order
+
+    def _walk(self) -> Iterator[Norm]:
         done: set[int] = set()
         stack: list[tuple[Norm, bool]] = [(self, False)]
         while stack:
