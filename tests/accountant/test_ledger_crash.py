@@ -32,7 +32,8 @@ for _ in range(int(sys.argv[2])):
             ledger.append(event)
             os.write(1, b"r")
     print("\\n%d" % child, file=sys.stderr, flush=True)
-    os.waitpid(child, 0)
+    if os.waitpid(child, 0)[1] != 9:
+        sys.exit("a life ended by itself")
     os.write(1, b"|")
 """
 
@@ -69,12 +70,12 @@ def test_no_release_is_missing_after_kill_minus_nine(folder: Path) -> None:
                 child = _next_number(parent.stderr)
                 wanted = rng.randrange(0, 4)
                 while seen.count(b"r") < wanted or b"o" not in seen:
-                    seen += _read(parent.stdout)
+                    seen += _read(parent)
                 # Somewhere inside one of the next few appends: building the line, writing it, syncing it, or after it.
                 _spin(rng.random() * 3e-4)
                 os.kill(child, signal.SIGKILL)
                 while b"|" not in seen:
-                    seen += _read(parent.stdout)
+                    seen += _read(parent)
                 # What follows the bar was written by the next life already: a reader that is late gets both at once.
                 life, _, seen = seen.partition(b"|")
                 released += life.count(b"r")
@@ -90,18 +91,19 @@ def test_no_release_is_missing_after_kill_minus_nine(folder: Path) -> None:
     assert released <= count <= released + KILLS
 
 
-def _read(stream: object) -> bytes:
-    data = os.read(stream.fileno(), 4096)  # type: ignore[attr-defined]
+def _read(parent: subprocess.Popen[bytes]) -> bytes:
+    data = os.read(parent.stdout.fileno(), 4096)  # type: ignore[union-attr]
     if not data:
-        raise RuntimeError("the child ended by itself")
-    return bytes(data)
+        raise RuntimeError(parent.stderr.read().decode(errors="replace"))  # type: ignore[union-attr]
+    return data
 
 
 def _next_number(stream: object) -> int:
     digits = b""
     while not (digits.strip() and digits.endswith(b"\n")):
-        digits += os.read(stream.fileno(), 1)  # type: ignore[attr-defined]
-        if len(digits) > 2000:
+        digit = os.read(stream.fileno(), 1)  # type: ignore[attr-defined]
+        digits += digit
+        if not digit or len(digits) > 2000:
             raise RuntimeError(digits.decode(errors="replace"))
     return int(digits)
 
