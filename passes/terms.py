@@ -67,8 +67,6 @@ class Terms:
             return self._norm(n.inputs[0])
         if n.op == "Concat":
             return self.add([self._norm(i) for i in self.build[n.inputs[0]].inputs])
-        if n.op == "Cast" and self.build[n.inputs[0]].type.dtype == "Float16":
-            return self._norm(n.inputs[0])
         if entry.norm is not None and node not in self._values and not self._summed_inputs(n):
             ghost = self._guarded(n, lambda: entry.norm(self, n) if entry.norm else None)
             if ghost is not None:
@@ -98,7 +96,7 @@ class Terms:
         A term whose weight is 0 adds exactly 0, also where it is not finite.
         """
         n = self.build[node]
-        if n.type.elements is None and n.type.dtype != FLOAT:
+        if (n.type.elements is None and n.type.dtype != FLOAT) or self._needs_terms(n):
             self.values(node)
         if node in self._values:
             flat = self.build.finite(self.build.reshape(self._values[node], (self.batch, prod(n.shape))))
@@ -251,6 +249,12 @@ class Terms:
             members = [self._weighted_input(i, weights) for i in self.build[node].inputs]
             return self.build.clone(node, members)
         return node
+
+    def _needs_terms(self, n: Node) -> bool:
+        """Whether it sums over examples and no operand of it may be weighted instead."""
+        source = self.build[n.inputs[0]] if n.op == "TupleGetItem" else n
+        entry = OPERATIONS[source.op]
+        return entry.terms is not None and entry.scaled is None and not self._summed_inputs(source)
 
     def _weighted_operands(self, n: Node, position: int, weights: int) -> list[int]:
         operands = list(n.inputs)

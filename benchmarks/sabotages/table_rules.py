@@ -26,6 +26,8 @@ REFUSALS = [
     f"tests/passes/operations/test_{name}.py"
     for name in ("refused", "refused_layers", "random_programs", "sort", "dropout", "choice")
 ] + ["tests/runtime/test_suppression.py", "tests/runtime/lipschitz/test_steps.py", "tests/passes/test_stamps.py"]
+#: Their results are parts of a tuple, so that the norm never asks whether they keep it.
+SEVERAL_RESULTS = ("Split", "SplitWithSize", "Unstack")
 KINDS = ("privacy", "terms", "norm", "masked", "linear", "isometric", "scaled", "forbids")
 
 
@@ -61,7 +63,7 @@ def _distinct(kind: str) -> dict[Any, tuple[str, ...]]:
     for name, entry in OPERATIONS.items():
         rule = getattr(entry, kind)
         if kind == "isometric":
-            rule = entry.linear if entry.linear is not None and not entry.isometric else None
+            rule = None if entry.isometric or name in SEVERAL_RESULTS else entry.linear
         if rule is not None:
             found.setdefault(getattr(rule, "__code__", rule), (rule, []))[1].append(name)
     return {rule: tuple(names) for rule, names in found.values()}
@@ -87,7 +89,7 @@ def _wrong(kind: str, entry: Operation) -> Any:
     if kind == "forbids":
         return lambda view, node: None
     if kind == "scaled":
-        return lambda view, node: 1 - rule(view, node)
+        return lambda view, node: -1  # no operand; a product is as right with the weights on its other one
     return lambda terms, *rest: _scaled(terms, rule(terms, *rest))
 
 

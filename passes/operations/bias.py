@@ -39,5 +39,5 @@ def _terms(terms: Any, node: Node, index: int) -> int:
 
 BIAS: dict[str, Operation] = {
     "BiasAdd": Operation(_add),
-    "BiasAddGrad": Operation(_gradient, terms=_terms, scaled=lambda view, node: 0),
+    "BiasAddGrad": Operation(_gradient, terms=_terms),
 }

@@ -183,23 +183,13 @@ def _prelu_terms(terms: Any, node: Node, index: int) -> int:
     return int(build.reshape(total, (terms.batch, *view.shape(slope))))
 
 
-def _dy_first(view: View, node: Node) -> int:
-    return 0
-
-
-def _dy_second(view: View, node: Node) -> int:
-    return 1
-
-
 NORMALISATION: dict[str, Operation] = {
     "LayerNorm": Operation(_layer_norm),
-    "LayerNormGrad": Operation(_layer_norm_grad, terms=_layer_norm_terms, scaled=_dy_second),
+    "LayerNormGrad": Operation(_layer_norm_grad, terms=_layer_norm_terms),
     "GroupNorm": Operation(_group_norm),
-    "GroupNormGrad": Operation(_group_norm_grad, terms=_group_norm_terms, scaled=_dy_first),
+    "GroupNormGrad": Operation(_group_norm_grad, terms=_group_norm_terms),
     "BatchNorm": Operation(_batch_norm, forbids=_training(5)),
-    "BatchNormGrad": Operation(
-        _batch_norm_grad, terms=_batch_norm_terms, scaled=_dy_first, forbids=_training(6), ignored=(5,)
-    ),
+    "BatchNormGrad": Operation(_batch_norm_grad, terms=_batch_norm_terms, forbids=_training(6), ignored=(5,)),
     "PReLU": Operation(_prelu),
-    "PReLUGrad": Operation(_prelu_grad, terms=_prelu_terms, scaled=_dy_first),
+    "PReLUGrad": Operation(_prelu_grad, terms=_prelu_terms),
 }

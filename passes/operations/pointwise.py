@@ -173,8 +173,10 @@ POINTWISE: dict[str, Operation] = {
     **{name: _ADD for name in words("Add Sub AddExt SubExt")},
     **{name: _SCALE for name in words("Mul Muls Div Divs RealDiv")},
     "AddN": Operation(_add, linear=_add_terms, grouped=True),
-    "Neg": Operation(_negative, linear=lambda terms, node, parts, index: terms.build.unary("Neg", parts[0])),
-    "Cast": Operation(_cast, linear=lambda terms, node, parts, index: parts[0]),
+    "Neg": Operation(
+        _negative, linear=lambda terms, node, parts, index: terms.build.unary("Neg", parts[0]), isometric=True
+    ),
+    "Cast": Operation(_cast, linear=lambda terms, node, parts, index: parts[0], isometric=True),
     **{name: _along(1) for name in words("Softmax LogSoftmax LogSoftmaxExt CumSum CumsumExt CumProd")},
     **{name: _along(2) for name in words("SoftmaxBackward LogSoftmaxGrad")},
     "ReverseV2": _along(1),

@@ -159,10 +159,12 @@ class Operation:
         terms: for an operation that sums over examples: the terms, one for each example.
         norm: the squared norms of the terms, ``[B, 1]``, without making the terms; None where that does not pay.
         masked: the same of what a mask of zeros and ones, of the shape of the sum, leaves of each term.
-        scaled: position of the input in which a contraction is linear, and which may be weighted by example.
+        scaled: position of the input in which a contraction is linear, and which may be weighted by example;
+            None where the terms are always made.
         linear: for an operation that keeps a sum over examples a sum: the same operation on the terms. An operation
             without one never sees a sum over examples.
-        isometric: a linear operation that keeps every term's norm, because it only moves values.
+        isometric: a linear operation that keeps every term's norm, because it moves values or turns their signs; terms
+            are float32, so that a cast does nothing to them.
         grouped: it takes a tuple of tensors. An operation that does not never sees one.
         forbids: why the operation mixes examples whatever its inputs are; None where it need not.
         ignored: positions of inputs that the kernel never reads.

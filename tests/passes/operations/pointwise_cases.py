@@ -177,6 +177,30 @@ class StackedWeights(nn.Cell):
         return ops.matmul(x, weight)
 
 
+class MovedWeights(nn.Cell):
+    """Weights that are nothing but parts, joins and repeats of parameters, so that each gradient is one move."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.pad = ops.Pad(((1, 1), (0, 0)))
+        rng = np.random.default_rng(10)
+        shapes = {
+            "parts": (2, 4, 3),
+            "short": (2, 3),
+            "row": (1, 3),
+            "long": (5, 3),
+            "negative": (4, 3),
+            "root": (4, 3),
+        }
+        for name, shape in shapes.items():
+            setattr(self, name, Parameter(Tensor(rng.normal(size=shape).astype(np.float32)), name=name))
+
+    def construct(self, x: Tensor) -> Tensor:
+        a, b = ops.unbind(self.parts, 0)
+        weight = a - b * 2.0 + self.pad(self.short) + ops.broadcast_to(self.row, (4, 3)) + 3.0 * self.root
+        return ops.matmul(x, weight - self.negative) + self.long.sum(0)
+
+
 CASES: dict[str, Case] = {
     "activations": branches(
         ops.relu,
@@ -208,6 +232,7 @@ CASES: dict[str, Case] = {
     "arguments_batch_is_width": branches(_arguments, shape=(3, 4), batch=4),
     "weights_of_parameters": Case(ReducedWeights, rows(5, 4)),
     "stacked_weights": Case(lambda: StackedWeights(half=False), rows(5, 4)),
+    "moved_weights": Case(MovedWeights, rows(5, 4)),
     "stacked_weights_in_half_precision": Case(lambda: StackedWeights(half=True), rows(5, 4), tolerance=3e-3),
     "frozen": Case(_frozen, rows(5, 4), public=("0.weight", "0.bias")),
     # Half precision keeps 11 bits: the reference rounds each product to 5e-4, the step only its operands.

@@ -181,3 +181,22 @@ def test_the_reference_sees_a_wrong_norm(monkeypatch: pytest.MonkeyPatch) -> Non
 
     monkeypatch.setattr(Terms, "squares", halved)
     assert compare(GHOST["dense"]).worst > 1e-2
+
+
+@pytest.mark.parametrize(
+    "case",
+    [
+        Case(lambda: nn.SequentialCell(nn.Dense(4, 3), nn.LayerNorm((3,))), rows(5, 6, 4)),
+        Case(lambda: nn.SequentialCell(nn.Conv2d(2, 4, 3, has_bias=True), nn.GroupNorm(2, 4)), rows(5, 2, 6, 6)),
+        Case(lambda: nn.SequentialCell(nn.Embedding(9, 6), nn.PReLU(4)), ids(5, 4, below=9)),
+    ],
+    ids=["layer_norm", "group_norm", "prelu"],
+)
+def test_the_clipped_sum_does_not_rest_on_terms_that_the_norm_made(case: Case, monkeypatch: pytest.MonkeyPatch) -> None:
+    norm = Terms.norm
+
+    def elsewhere(self: Terms, node: int) -> int:
+        return norm(Terms(self.build, dict(self.view.types), self.batch), node)
+
+    monkeypatch.setattr(Terms, "norm", elsewhere)
+    assert compare(case).worst < 1e-5
