@@ -208,9 +208,7 @@ class Terms:
         return self.build.cast(node) if _is_float(self.build[node]) else node
 
     def _values_of(self, n: Node) -> int:
-        index, source = 0, n
-        if n.op == "TupleGetItem":
-            index, source = int(self.view.value(n.inputs[1])), self.build[n.inputs[0]]
+        source, index = self._source(n)
         entry = OPERATIONS.get(source.op)
         inner = self._summed_inputs(source)
         rule, linear = (entry.terms, entry.linear) if entry is not None else (None, None)
@@ -220,6 +218,12 @@ class Terms:
         if rule is not None and not inner:
             return self.build.mark(self._guarded(source, lambda: rule(self, source, index)), source.id, index)
         raise PrivacyError(f"no rule gives the per-example terms of {source.describe()}")
+
+    def _source(self, n: Node) -> tuple[Node, int]:
+        """The operation that a value comes from, and which of its results it is."""
+        if n.op == "TupleGetItem":
+            return self.build[n.inputs[0]], int(self.view.value(n.inputs[1]))
+        return n, 0
 
     @staticmethod
     def _guarded(source: Node, build: Callable[[], T]) -> T:
@@ -252,7 +256,7 @@ class Terms:
 
     def _needs_terms(self, n: Node) -> bool:
         """Whether it sums over examples and no operand of it may be weighted instead."""
-        source = self.build[n.inputs[0]] if n.op == "TupleGetItem" else n
+        source, _ = self._source(n)
         entry = OPERATIONS[source.op]
         return entry.terms is not None and entry.scaled is None and not self._summed_inputs(source)
 

@@ -18,7 +18,7 @@ KILLS = 200
 # A parent that has paid for the imports forks a child for each life, so that a life lasts milliseconds. The child
 # writes a byte to the pipe after each append: that is the release, and the reader of the pipe is the adversary.
 LIVES = """
-import os, sys
+import os, signal, sys
 from mindveil.accountant import Gaussian, Ledger
 import mindveil.accountant.meter, mindveil.accountant.sampled_gaussian
 
@@ -32,7 +32,7 @@ for _ in range(int(sys.argv[2])):
             ledger.append(event)
             os.write(1, b"r")
     print("\\n%d" % child, file=sys.stderr, flush=True)
-    if os.waitpid(child, 0)[1] != 9:
+    if os.waitpid(child, 0)[1] != signal.SIGKILL:
         sys.exit("a life ended by itself")
     os.write(1, b"|")
 """

@@ -123,6 +123,13 @@ def _halves(self: Any, x: Tensor) -> Any:
     return ops.matmul(ops.tanh(low), ops.transpose(self.v.astype(ms.float16), (1, 0))).astype(ms.float32)
 
 
+def _moved(self: Any, x: Tensor) -> Any:
+    """Weights that are parts, repeats and multiples of parameters, so that the gradient of each is one operation."""
+    a, b = ops.unbind(self.parts, 0)
+    padded, wide = ops.Pad(((1, 1), (0, 0)))(self.short), ops.broadcast_to(self.row, (4, 3))
+    return ops.matmul(x, a - b * 2.0 + padded + wide + 3.0 * self.root - self.negative) + self.long.sum(0)
+
+
 def _frozen() -> nn.Cell:
     network = nn.SequentialCell(nn.Dense(4, 6), nn.ReLU(), nn.Dense(6, 3))
     network[0].weight.requires_grad = False
@@ -177,30 +184,6 @@ class StackedWeights(nn.Cell):
         return ops.matmul(x, weight)
 
 
-class MovedWeights(nn.Cell):
-    """Weights that are nothing but parts, joins and repeats of parameters, so that each gradient is one move."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.pad = ops.Pad(((1, 1), (0, 0)))
-        rng = np.random.default_rng(10)
-        shapes = {
-            "parts": (2, 4, 3),
-            "short": (2, 3),
-            "row": (1, 3),
-            "long": (5, 3),
-            "negative": (4, 3),
-            "root": (4, 3),
-        }
-        for name, shape in shapes.items():
-            setattr(self, name, Parameter(Tensor(rng.normal(size=shape).astype(np.float32)), name=name))
-
-    def construct(self, x: Tensor) -> Tensor:
-        a, b = ops.unbind(self.parts, 0)
-        weight = a - b * 2.0 + self.pad(self.short) + ops.broadcast_to(self.row, (4, 3)) + 3.0 * self.root
-        return ops.matmul(x, weight - self.negative) + self.long.sum(0)
-
-
 CASES: dict[str, Case] = {
     "activations": branches(
         ops.relu,
@@ -232,7 +215,10 @@ CASES: dict[str, Case] = {
     "arguments_batch_is_width": branches(_arguments, shape=(3, 4), batch=4),
     "weights_of_parameters": Case(ReducedWeights, rows(5, 4)),
     "stacked_weights": Case(lambda: StackedWeights(half=False), rows(5, 4)),
-    "moved_weights": Case(MovedWeights, rows(5, 4)),
+    "moved_weights": Case(
+        lambda: Lambda(_moved, parts=(2, 4, 3), short=(2, 3), row=(1, 3), long=(5, 3), negative=(4, 3), root=(4, 3)),
+        rows(5, 4),
+    ),
     "stacked_weights_in_half_precision": Case(lambda: StackedWeights(half=True), rows(5, 4), tolerance=3e-3),
     "frozen": Case(_frozen, rows(5, 4), public=("0.weight", "0.bias")),
     # Half precision keeps 11 bits: the reference rounds each product to 5e-4, the step only its operands.
